@@ -1,0 +1,58 @@
+/**
+ * Unwraps the timestamps of one track and notices when its timeline breaks.
+ *
+ * Sources wrap at 2^32 ms (the field) or at 2^31 ms (ffmpeg and OBS mask the sign bit). Differences are taken modulo the right one,
+ * so time inside Shoal only grows; the raw value stays in the tag. Rules 7 and 8 of the protocols sheet, 4.6 B.
+ */
+import type { Milliseconds } from '../kernel/units.js';
+
+const WRAP_31 = 0x8000_0000;
+const WRAP_32 = 0x1_0000_0000;
+/** A fall from the last minute before 2^31 into the first minute after 0 is a 31-bit wrap. */
+const WRAP_MARGIN_MS = 60_000;
+/** A step forward beyond this is not a gap but another timeline. */
+export const FORWARD_JUMP_MS = 10_000;
+/** A step back beyond this is not jitter but another timeline. */
+export const BACKWARD_JUMP_MS = 1_000;
+
+export class SourceClock {
+  #lastRawMs: Milliseconds | undefined;
+  #lastMs: Milliseconds = 0;
+
+  get started(): boolean {
+    return this.#lastRawMs !== undefined;
+  }
+
+  /**
+   * Starts this clock on the timeline of another track, on the right side of a wrap.
+   *
+   * @returns false when `rawMs` lies too far from the other track's time to be of the same timeline; the clock then stays stopped.
+   */
+  join(other: SourceClock, rawMs: Milliseconds): boolean {
+    if (other.#lastRawMs === undefined) return true;
+    const stepMs = other.#stepTo(rawMs);
+    if (Math.abs(stepMs) > FORWARD_JUMP_MS) return false;
+    this.#lastRawMs = rawMs;
+    this.#lastMs = other.#lastMs + stepMs;
+    return true;
+  }
+
+  /** The unwrapped time of the tag, or `undefined` when the step from the previous tag breaks the timeline. */
+  read(rawMs: Milliseconds): Milliseconds | undefined {
+    if (this.#lastRawMs === undefined) this.#lastMs = rawMs;
+    const stepMs = this.#stepTo(rawMs);
+    if (stepMs > FORWARD_JUMP_MS || stepMs < -BACKWARD_JUMP_MS) return undefined;
+    this.#lastRawMs = rawMs;
+    this.#lastMs += stepMs;
+    return this.#lastMs;
+  }
+
+  /** The step from the last raw timestamp with wraps undone. */
+  #stepTo(toRawMs: Milliseconds): Milliseconds {
+    const fromRawMs = this.#lastRawMs ?? toRawMs;
+    const wraps31 = fromRawMs < WRAP_31 && fromRawMs >= WRAP_31 - WRAP_MARGIN_MS && toRawMs < WRAP_MARGIN_MS;
+    if (wraps31) return toRawMs + WRAP_31 - fromRawMs;
+    const step = (toRawMs - fromRawMs + WRAP_32) % WRAP_32;
+    return step >= WRAP_31 ? step - WRAP_32 : step;
+  }
+}
