@@ -1,0 +1,16 @@
+/**
+ * Runs compiled uvu test files, one after the other, in this process. Called by test.mjs, never by hand.
+ *
+ * A file that cannot be loaded, or that forgets `test.run()`, ends the run with an error instead of passing silently.
+ */
+import { pathToFileURL } from 'node:url';
+
+globalThis.UVU_DEFER = 1;
+const { exec } = await import('uvu');
+for (const [index, file] of process.argv.slice(2).entries()) {
+  globalThis.UVU_INDEX = index;
+  globalThis.UVU_QUEUE.push([file.replace(/^.*\/dist\/test\//, '')]);
+  await import(pathToFileURL(file).href);
+  if (globalThis.UVU_QUEUE[index].length < 2) throw new Error(`${file} registers no tests: test.run() is missing`);
+}
+await exec();
