@@ -23,7 +23,9 @@ export type ErrorCode =
   | 'FFMPEG_MISSING'
   | 'FFMPEG_FAILED'
   | 'PLAYER_MISSING'
-  | 'TRACKER_UNUSABLE';
+  | 'TRACKER_UNUSABLE'
+  | 'HOST_RUNNING'
+  | 'HOST_PATH_TAKEN';
 
 /** An error that a person reads: what is wrong, where, and what would be right. */
 export class ShoalError extends Error {
