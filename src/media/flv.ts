@@ -127,8 +127,8 @@ function classifyEnhancedAudio(body: Uint8Array, firstPacketType: number): TagCl
   return { kind: 'frame', key: false, codec };
 }
 
-/** ModEx prefixes may repeat: size − 1, data, then a byte whose low half is the next packet type. */
-function skipModEx(body: Uint8Array, firstPacketType: number): { packetType: number; offset: number } | undefined {
+/** ModEx prefixes may repeat: size − 1, data, then a byte whose low half is the next packet type; `undefined` when cut off. */
+export function skipModEx(body: Uint8Array, firstPacketType: number): { packetType: number; offset: number } | undefined {
   let packetType = firstPacketType;
   let offset = 1;
   while (packetType === 7) {
@@ -226,57 +226,100 @@ function readTimestamp(bytes: Uint8Array, offset: number): Milliseconds {
   return (((bytes[offset + 7] ?? 0) << 24) | readUint24(bytes, offset + 4)) >>> 0;
 }
 
+/** What the parser is in the middle of: the file header, a tag's 11 leading bytes, or the whole tag. */
+type ParserStage = 'file-header' | 'tag-header' | 'tag';
+
+/** Bytes of a tag before its body. */
+const TAG_HEADER_BYTES = 11;
+/** A tag's buffer starts no larger than this and doubles, so that a claimed size alone costs nobody 8 MiB. */
+const TAG_BUFFER_START_BYTES = 64 * 1024;
+
 /**
- * Streaming parser for an FLV byte stream (HTTP-FLV, a file), header included. Memory is bounded by one tag.
+ * Streaming parser for an FLV byte stream (HTTP-FLV, a file), header included. Memory is bounded by one tag, and every byte is
+ * copied a constant number of times however small the chunks are.
  *
- * `push` returns the tags that became whole, or `Malformed` once, after which the parser must be thrown away. Unknown tag types and
- * encrypted tags are skipped; a wrong trailing size is tolerated (protocols sheet 6.5, row 4).
+ * `push` returns the tags that became whole, or `Malformed` from the first fault on. Unknown tag types and encrypted tags are
+ * skipped; a wrong trailing size is tolerated (protocols sheet 6.5, row 4).
  */
 export class FlvParser {
-  #pending: Uint8Array = new Uint8Array(0);
-  #skipBytes = 0;
-  #headerSeen = false;
+  #stage: ParserStage = 'file-header';
+  #held: Uint8Array = new Uint8Array(FLV_HEADER_BYTES);
+  #heldBytes: Bytes = 0;
+  #wantedBytes: Bytes = FLV_HEADER_BYTES;
+  #skipBytes: Bytes = 0;
+  #fault: Malformed | undefined;
 
   push(chunk: Uint8Array): readonly FlvTag[] | Malformed {
-    const bytes = this.#take(chunk);
     const tags: FlvTag[] = [];
     let offset = 0;
-    if (!this.#headerSeen) {
-      if (bytes.length < FLV_HEADER_BYTES) return this.#keep(bytes, 0, tags);
-      if (bytes[0] !== 0x46 || bytes[1] !== 0x4c || bytes[2] !== 0x56) return new Malformed('no FLV signature');
-      const headerBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(5);
-      if (headerBytes < 9 || headerBytes > 1024) return new Malformed(`FLV header size ${headerBytes}, expected 9 to 1024`);
-      this.#headerSeen = true;
-      offset = Math.min(bytes.length, headerBytes + 4);
-      this.#skipBytes = headerBytes + 4 - offset;
+    while (offset < chunk.length && this.#fault === undefined) {
+      offset = this.#skip(chunk, offset);
+      offset = this.#fill(chunk, offset);
+      if (this.#heldBytes === this.#wantedBytes) this.#advance(tags);
     }
-    while (bytes.length - offset >= 11) {
-      const bodyBytes = readUint24(bytes, offset + 1);
-      if (bodyBytes > TAG_BODY_BYTES_MAX) return new Malformed(`FLV tag of ${bodyBytes} bytes, at most ${TAG_BODY_BYTES_MAX} accepted`);
-      const end = offset + bodyBytes + TAG_OVERHEAD_BYTES;
-      if (end > bytes.length) break;
-      const type = bytes[offset] ?? 0;
-      if (type === AUDIO || type === VIDEO || type === SCRIPT) {
-        tags.push({ type, timestampMs: readTimestamp(bytes, offset), body: bytes.slice(offset + 11, end - 4) });
-      }
-      offset = end;
-    }
-    return this.#keep(bytes, offset, tags);
+    return this.#fault ?? tags;
   }
 
-  #take(chunk: Uint8Array): Uint8Array {
-    const skipped = Math.min(this.#skipBytes, chunk.length);
+  #skip(chunk: Uint8Array, offset: number): number {
+    const skipped = Math.min(this.#skipBytes, chunk.length - offset);
     this.#skipBytes -= skipped;
-    const rest = skipped > 0 ? chunk.subarray(skipped) : chunk;
-    if (this.#pending.length === 0) return rest;
-    const joined = new Uint8Array(this.#pending.length + rest.length);
-    joined.set(this.#pending);
-    joined.set(rest, this.#pending.length);
-    return joined;
+    return offset + skipped;
   }
 
-  #keep(bytes: Uint8Array, offset: number, tags: readonly FlvTag[]): readonly FlvTag[] {
-    this.#pending = bytes.slice(offset);
-    return tags;
+  #fill(chunk: Uint8Array, offset: number): number {
+    const end = Math.min(chunk.length, offset + this.#wantedBytes - this.#heldBytes);
+    const heldBytes = this.#heldBytes + end - offset;
+    if (heldBytes > this.#held.length) this.#grow(heldBytes);
+    this.#held.set(chunk.subarray(offset, end), this.#heldBytes);
+    this.#heldBytes = heldBytes;
+    return end;
+  }
+
+  #grow(leastBytes: Bytes): void {
+    const sizeBytes = Math.min(this.#wantedBytes, Math.max(leastBytes, this.#held.length * 2, TAG_BUFFER_START_BYTES));
+    const grown = new Uint8Array(sizeBytes);
+    grown.set(this.#held.subarray(0, this.#heldBytes));
+    this.#held = grown;
+  }
+
+  #advance(tags: FlvTag[]): void {
+    if (this.#stage === 'file-header') this.#endFileHeader();
+    else if (this.#stage === 'tag-header') this.#endTagHeader();
+    else this.#endTag(tags);
+  }
+
+  #endFileHeader(): void {
+    const bytes = this.#held;
+    const headerBytes = new DataView(bytes.buffer).getUint32(5);
+    if (bytes[0] !== 0x46 || bytes[1] !== 0x4c || bytes[2] !== 0x56) this.#fault = new Malformed('no FLV signature');
+    else if (headerBytes < 9 || headerBytes > 1024) this.#fault = new Malformed(`FLV header size ${headerBytes}, expected 9 to 1024`);
+    this.#skipBytes = headerBytes + 4 - FLV_HEADER_BYTES;
+    this.#startTag();
+  }
+
+  #endTagHeader(): void {
+    const bodyBytes = readUint24(this.#held, 1);
+    if (bodyBytes > TAG_BODY_BYTES_MAX) {
+      this.#fault = new Malformed(`FLV tag of ${bodyBytes} bytes, at most ${TAG_BODY_BYTES_MAX} accepted`);
+    }
+    this.#stage = 'tag';
+    this.#wantedBytes = bodyBytes + TAG_OVERHEAD_BYTES;
+  }
+
+  #endTag(tags: FlvTag[]): void {
+    const bytes = this.#held;
+    const type = bytes[0];
+    if (type === AUDIO || type === VIDEO || type === SCRIPT) {
+      // The buffer was made for this tag alone, so its body may stay a view.
+      tags.push({ type, timestampMs: readTimestamp(bytes, 0), body: bytes.subarray(TAG_HEADER_BYTES, this.#wantedBytes - 4) });
+    }
+    this.#startTag();
+  }
+
+  #startTag(): void {
+    this.#stage = 'tag-header';
+    this.#held = new Uint8Array(TAG_HEADER_BYTES);
+    this.#heldBytes = 0;
+    this.#wantedBytes = TAG_HEADER_BYTES;
   }
 }

@@ -1,0 +1,129 @@
+/**
+ * The shapes that the page's API answers with, and the OpenAPI 3.1 document that says so. A test holds the two together.
+ */
+import type { ChannelStatus } from '../relay/channel-status.js';
+import type { LocalChannel, WatchAddresses } from '../relay/local-channel.js';
+import type { FeedTracks } from '../relay/tag-feed.js';
+
+/** One channel as `/api/channels` tells it. */
+export interface ChannelView {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly link: string;
+  readonly shoalLink: string;
+  readonly container: 'flv' | 'asf';
+  readonly tracks: FeedTracks;
+  readonly watch: WatchAddresses;
+  readonly status: ChannelStatus;
+}
+
+/** The process as `/api/status` tells it. */
+export interface PortalView {
+  readonly version: string;
+  readonly uptimeSeconds: number;
+  readonly channels: number;
+  /** Players of HTTP-FLV, WS-FLV and HLS. */
+  readonly players: number;
+  /** Where an encoder publishes, without the key; null when this process takes no publishers. */
+  readonly publishRtmp: string | null;
+}
+
+export function viewChannel(channel: LocalChannel): ChannelView {
+  const { id, slug, name, link, shoalLink, container, feed } = channel;
+  return { id, slug, name, link, shoalLink, container, tracks: feed.tracks, watch: channel.watch(), status: channel.status() };
+}
+
+type Schema = Readonly<Record<string, unknown>>;
+
+const TEXT: Schema = { type: 'string' };
+const OPTIONAL_TEXT: Schema = { type: ['string', 'null'] };
+const FLAG: Schema = { type: 'boolean' };
+const COUNT: Schema = { type: 'integer', minimum: 0 };
+const AMOUNT: Schema = { type: 'number', minimum: 0 };
+
+/** An object whose properties are all there and the only ones. */
+function closed(properties: Readonly<Record<string, Schema>>, description?: string): Schema {
+  const shape = { type: 'object', properties, required: Object.keys(properties), additionalProperties: false };
+  return description === undefined ? shape : { ...shape, description };
+}
+
+function named(name: string): Schema {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function described(schema: Schema, description: string): Schema {
+  return { ...schema, description };
+}
+
+const TRAFFIC = closed(
+  { media: AMOUNT, manifest: AMOUNT, map: AMOUNT, request: AMOUNT, control: AMOUNT, total: AMOUNT },
+  'Bytes on the peer wire since the start, by what they carried.',
+);
+
+const STATUS = closed(
+  {
+    role: { enum: ['publisher', 'viewer'] },
+    live: described(FLAG, 'Media arrived within the last few seconds.'),
+    peers: described(COUNT, 'Connected neighbours.'),
+    bufferSeconds: described(AMOUNT, 'Media held ahead of the newest delivered window; for a publisher, media kept for upload.'),
+    upBytes: named('Traffic'),
+    downBytes: named('Traffic'),
+    upBytesPerSecond: AMOUNT,
+    downBytesPerSecond: AMOUNT,
+    shareFromPeers: { type: ['number', 'null'], minimum: 0, maximum: 1, description: 'Part of the received media that came from peers that are not publishers.' },
+    delayMs: { type: ['number', 'null'], description: 'How far the oldest media of the newest delivered window lies behind the publisher.' },
+    windowsDelivered: COUNT,
+    holes: described(COUNT, 'Windows given up and jumped over.'),
+    timeouts: described(COUNT, 'Requests that ran into the one-shot timeout.'),
+    players: described(COUNT, 'Local players of all kinds right now.'),
+  },
+  'The figures of one channel, renewed once a second.',
+);
+
+const CHANNEL = closed({
+  id: { type: 'string', pattern: '^[0-9a-f]{40}$', description: 'Info hash of the swarm.' },
+  slug: { type: 'string', pattern: '^[A-Za-z0-9_-]+$', description: 'Its name in addresses.' },
+  name: TEXT,
+  link: described(TEXT, 'Magnet form.'),
+  shoalLink: described(TEXT, 'The same for the operating system.'),
+  container: { enum: ['flv', 'asf'] },
+  tracks: closed({ audio: FLAG, video: FLAG, audioCodec: OPTIONAL_TEXT, videoCodec: OPTIONAL_TEXT }, 'What carries media now.'),
+  watch: closed({ flv: TEXT, wsFlv: TEXT, rtmp: OPTIONAL_TEXT, hls: TEXT, mms: OPTIONAL_TEXT }, 'Addresses for players.'),
+  status: named('ChannelStatus'),
+});
+
+const PORTAL = closed({ version: TEXT, uptimeSeconds: AMOUNT, channels: COUNT, players: COUNT, publishRtmp: OPTIONAL_TEXT });
+const FAULT = closed({ error: closed({ code: TEXT, message: TEXT }) });
+
+const CHANNEL_ID = { name: 'id', in: 'path', required: true, schema: { type: 'string' }, description: 'Channel id, 40 hex digits.' };
+
+function json(description: string, schema: Schema): Schema {
+  return { description, content: { 'application/json': { schema } } };
+}
+
+const UNKNOWN_CHANNEL = json('There is no such channel here.', named('Fault'));
+
+/** The document served as `/api/openapi.json`. */
+export function openApiDocument(version: string): Schema {
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Shoal', version, summary: 'Channels of this machine and how they do.', license: { name: 'MIT', identifier: 'MIT' } },
+    paths: {
+      '/api/channels': { get: { operationId: 'listChannels', summary: 'All channels', responses: { 200: json('Channels in the order they were added.', closed({ channels: { type: 'array', items: named('Channel') } })) } } },
+      '/api/channels/{id}': { get: { operationId: 'readChannel', summary: 'One channel', parameters: [CHANNEL_ID], responses: { 200: json('The channel.', named('Channel')), 404: UNKNOWN_CHANNEL } } },
+      '/api/channels/{id}/qr.svg': {
+        get: {
+          operationId: 'readChannelQrCode',
+          summary: "QR code of the channel's link",
+          parameters: [CHANNEL_ID],
+          responses: { 200: { description: 'A square picture.', content: { 'image/svg+xml': { schema: TEXT } } }, 404: UNKNOWN_CHANNEL, 422: json('The link is too long for a code.', named('Fault')) },
+        },
+      },
+      '/api/status': { get: { operationId: 'readStatus', summary: 'This process', responses: { 200: json('Figures of the process.', named('Portal')) } } },
+      '/api/openapi.json': { get: { operationId: 'readDocument', summary: 'This document', responses: { 200: json('OpenAPI 3.1.', { type: 'object' }) } } },
+      '/healthz': { get: { operationId: 'readHealth', summary: 'Whether the process answers', responses: { 200: { description: 'It does.', content: { 'text/plain': { schema: { const: 'ok\n' } } } } } } },
+    },
+    components: { schemas: { Channel: CHANNEL, ChannelStatus: STATUS, Traffic: TRAFFIC, Portal: PORTAL, Fault: FAULT } },
+  };
+}
