@@ -112,13 +112,10 @@ test('all problems of a file are told at once, with their lines where they are k
   assert.match(message, 'f.json5: swarm.port: expected a whole number, 0 to 65535, got "x"');
 });
 
-test('an unknown variable is refused with the nearest known one, and other programs\' variables are left alone', () => {
+test("an unknown variable is refused with the nearest known one, and other programs' variables are left alone", () => {
   const error = refusal({ environment: { SHOAL_RELAY_HTPP_PORT: '0', PATH: '/bin' } });
   assert.is(error.code, 'CONFIG_UNKNOWN_KEY');
-  assert.is(
-    error.message,
-    'environment: unknown variable "SHOAL_RELAY_HTPP_PORT", nearest known variable is "SHOAL_RELAY_HTTP_PORT"',
-  );
+  assert.is(error.message, 'environment: unknown variable "SHOAL_RELAY_HTPP_PORT", nearest known variable is "SHOAL_RELAY_HTTP_PORT"');
 });
 
 test('every key has a variable of its own, and its variable sets that key alone', () => {
