@@ -1,0 +1,157 @@
+/**
+ * The driver: the only place where an effect of a core becomes a call. Written once, used by the real world and by the simulator.
+ *
+ * Reads (decodes and hands over), writes (encodes and watches back-pressure), monitors (timers, ends of connections). A message that does
+ * not decode ends its connection as misbehaviour. Effects that a core returns while another effect is carried out queue behind it, so a core is
+ * never re-entered.
+ */
+import type { Connection } from './connection.js';
+import { Malformed } from './errors.js';
+import type { Clock, Codec } from './ports.js';
+import type { DisconnectReason, Effect, Input, Protocol } from './protocol.js';
+import type { Bytes, ConnectionId } from './units.js';
+
+/** Above this much unsent data a neighbour counts as blocked: a second at 2 Mbit/s. */
+const HIGH_WATER_BYTES: Bytes = 256 * 1024;
+
+export interface EngineOptions<Message, Command, Event, Timer extends string> {
+  readonly protocol: Protocol<Message, Command, Event, Timer>;
+  readonly codec: Codec<Message>;
+  readonly clock: Clock;
+  readonly onEvent: (event: Event) => void;
+  /** The core's wish for a number of neighbours. */
+  readonly onConnect?: (want: number) => void;
+  readonly onDisconnect?: (connection: Connection, reason: DisconnectReason) => void;
+  /** Every message with its size on the wire, for the traffic counters. */
+  readonly onTraffic?: (direction: 'up' | 'down', message: Message, sizeBytes: Bytes) => void;
+  /** Every input and effect, for traces that can be compared and replayed. */
+  readonly onTrace?: (step: Input<Message, Command, Timer> | Effect<Message, Event, Timer>, nowMs: number) => void;
+}
+
+export class Engine<Message, Command, Event, Timer extends string> {
+  readonly #options: EngineOptions<Message, Command, Event, Timer>;
+  readonly #connections = new Map<ConnectionId, { connection: Connection; blocked: boolean }>();
+  readonly #timers = new Map<Timer, () => void>();
+  readonly #inputs: Input<Message, Command, Timer>[] = [];
+  #running = false;
+  #stopped = false;
+
+  constructor(options: EngineOptions<Message, Command, Event, Timer>) {
+    this.#options = options;
+  }
+
+  get connections(): readonly Connection[] {
+    return [...this.#connections.values()].map(({ connection }) => connection);
+  }
+
+  command(command: Command): void {
+    this.#feed({ kind: 'command', command });
+  }
+
+  /** Takes over a connection for as long as it lives. */
+  add(connection: Connection): void {
+    if (this.#stopped) return connection.close({ kind: 'leaving', detail: 'stopped' });
+    this.#connections.set(connection.id, { connection, blocked: false });
+    connection.listen({
+      onMessage: (bytes) => this.#onMessage(connection, bytes),
+      onDrain: () => this.#onDrain(connection.id),
+      onClose: () => this.#onClose(connection.id),
+    });
+    this.#feed({ kind: 'peer-up', peer: connection.id });
+  }
+
+  /** Cancels every timer and closes every connection. Nothing is emitted afterwards. */
+  stop(): void {
+    this.#stopped = true;
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+    for (const { connection } of this.#connections.values()) connection.close({ kind: 'leaving', detail: 'stopped' });
+    this.#connections.clear();
+  }
+
+  #onMessage(connection: Connection, bytes: Uint8Array): void {
+    if (!this.#connections.has(connection.id)) return;
+    const message = this.#options.codec.decode(bytes);
+    if (message instanceof Malformed) return this.#disconnect(connection.id, { kind: 'misbehaved', detail: message.reason });
+    this.#options.onTraffic?.('down', message, bytes.length);
+    this.#feed({ kind: 'message', from: connection.id, message });
+  }
+
+  #onDrain(id: ConnectionId): void {
+    const entry = this.#connections.get(id);
+    if (!entry?.blocked) return;
+    entry.blocked = false;
+    this.#feed({ kind: 'peer-drained', peer: id });
+  }
+
+  #onClose(id: ConnectionId): void {
+    if (this.#connections.delete(id)) this.#feed({ kind: 'peer-down', peer: id });
+  }
+
+  /** Runs the core on this input, then on whatever the effects brought about. */
+  #feed(input: Input<Message, Command, Timer>): void {
+    this.#inputs.push(input);
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      for (let next = this.#inputs.shift(); next && !this.#stopped; next = this.#inputs.shift()) this.#step(next);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #step(input: Input<Message, Command, Timer>): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#options.onTrace?.(input, nowMs);
+    for (const effect of this.#options.protocol.handle(input, nowMs)) {
+      this.#options.onTrace?.(effect, nowMs);
+      this.#apply(effect);
+    }
+  }
+
+  #apply(effect: Effect<Message, Event, Timer>): void {
+    switch (effect.kind) {
+      case 'send':
+        return this.#send(effect.to, effect.message);
+      case 'schedule':
+        this.#timers.get(effect.timer)?.();
+        this.#timers.set(effect.timer, this.#options.clock.schedule(() => this.#onTimer(effect.timer), effect.delayMs));
+        return;
+      case 'cancel':
+        this.#timers.get(effect.timer)?.();
+        this.#timers.delete(effect.timer);
+        return;
+      case 'connect':
+        return this.#options.onConnect?.(effect.want);
+      case 'disconnect':
+        return this.#disconnect(effect.peer, effect.reason);
+      case 'emit':
+        return this.#options.onEvent(effect.event);
+    }
+  }
+
+  #send(to: ConnectionId, message: Message): void {
+    const entry = this.#connections.get(to);
+    if (!entry) return;
+    const bytes = this.#options.codec.encode(message);
+    this.#options.onTraffic?.('up', message, bytes.length);
+    entry.connection.send(bytes);
+    if (entry.blocked || entry.connection.bufferedBytes < HIGH_WATER_BYTES) return;
+    entry.blocked = true;
+    this.#feed({ kind: 'peer-blocked', peer: to });
+  }
+
+  #onTimer(timer: Timer): void {
+    this.#timers.delete(timer);
+    this.#feed({ kind: 'timer', timer });
+  }
+
+  #disconnect(id: ConnectionId, reason: DisconnectReason): void {
+    const entry = this.#connections.get(id);
+    if (!entry) return;
+    this.#connections.delete(id);
+    this.#options.onDisconnect?.(entry.connection, reason);
+    entry.connection.close(reason);
+    this.#feed({ kind: 'peer-down', peer: id });
+  }
+}
