@@ -102,9 +102,15 @@ export function canonicalSource(text: string): string | Malformed {
 }
 
 function canonicalName(text: string): string | Malformed {
-  const name = text.replace(/^push:/i, '').replace(/\s+/gu, ' ').trim().normalize('NFC');
+  const name = text
+    .replace(/^push:/i, '')
+    .replace(/\s+/gu, ' ')
+    .trim()
+    .normalize('NFC');
   if (name === '') return new Malformed('The source "push:" has no name; expected for example push:studio-1.');
-  return /\p{Cc}|\p{Cs}/u.test(name) ? new Malformed('The source name holds a control character; use printable characters.') : `push:${name}`;
+  return /\p{Cc}|\p{Cs}/u.test(name)
+    ? new Malformed('The source name holds a control character; use printable characters.')
+    : `push:${name}`;
 }
 
 /** Taken apart by hand: the URL class would rewrite the path, and it lower-cases the host of the web's own schemes only. */

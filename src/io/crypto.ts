@@ -5,7 +5,15 @@
  * the fixed prefix of RFC 8410 in front. Importing a key costs about as much as a check, so imported public keys are kept, the
  * least recently used one leaving first.
  */
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign as nodeSign, verify as nodeVerify, randomBytes } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  sign as nodeSign,
+  verify as nodeVerify,
+  randomBytes,
+} from 'node:crypto';
 import { invariant } from '../kernel/errors.js';
 import type { Hasher, Signer, Verifier } from '../kernel/ports.js';
 
@@ -20,8 +28,8 @@ const KEYS_KEPT_COUNT = 256;
 
 /** SHA-1 and SHA-256 by node:crypto. */
 export const nodeHasher: Hasher = {
-  sha1: (bytes) => createHash('sha1').update(bytes).digest(),
-  sha256: (bytes) => createHash('sha256').update(bytes).digest(),
+  sha1: (bytes) => new Uint8Array(createHash('sha1').update(bytes).digest()),
+  sha256: (bytes) => new Uint8Array(createHash('sha256').update(bytes).digest()),
 };
 
 class KeyCache {

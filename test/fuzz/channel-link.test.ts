@@ -9,7 +9,30 @@ import { Rng } from '../../src/kernel/rng.js';
 
 const CORPUS = new URL('../../../test/fuzz/corpus/channel-link/', import.meta.url);
 const BUDGET_MS = 600;
-const FRAGMENTS = ['%', '%00', '%ff', '&', '=', '?', '#', ':', '//', '[', ']', '@', 'tr=', 'x.pe=', 'dn=', 'xt=', 'udp:', '\ud800', '\u202e', '\n', '0', 'g'];
+const FRAGMENTS = [
+  '%',
+  '%00',
+  '%ff',
+  '&',
+  '=',
+  '?',
+  '#',
+  ':',
+  '//',
+  '[',
+  ']',
+  '@',
+  'tr=',
+  'x.pe=',
+  'dn=',
+  'xt=',
+  'udp:',
+  '\ud800',
+  '\u202e',
+  '\n',
+  '0',
+  'g',
+];
 
 const corpus = readdirSync(CORPUS).map((name) => readFileSync(new URL(name, CORPUS), 'utf8'));
 

@@ -13,13 +13,16 @@ const tracker = fc
   .tuple(fc.constantFrom('http', 'https', 'udp'), host, port, fc.stringMatching(/^[a-z0-9?=&%20+#-]{0,12}$/))
   .map(([scheme, name, number, path]) => `${scheme}://${name}:${number}/announce${path}`);
 
-const descriptor = fc.record({
-  container: fc.constantFrom('flv' as const, 'asf' as const),
-  source: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 100 }),
-  windowMs: fc.integer({ min: 100, max: 10_000 }),
-  pieceBytes: fc.integer({ min: 1024, max: 262_144 }),
-  owner: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-}, { noNullPrototype: true });
+const descriptor = fc.record(
+  {
+    container: fc.constantFrom('flv' as const, 'asf' as const),
+    source: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 100 }),
+    windowMs: fc.integer({ min: 100, max: 10_000 }),
+    pieceBytes: fc.integer({ min: 1024, max: 262_144 }),
+    owner: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+  },
+  { noNullPrototype: true },
+);
 
 test('a descriptor survives its encoding', () => {
   fc.assert(
@@ -31,12 +34,18 @@ test('a descriptor survives its encoding', () => {
 });
 
 test('a link that was read once survives both written forms', () => {
-  const link = fc.record({
-    id: hex,
-    name: fc.string({ unit: 'binary', maxLength: 220 }),
-    trackers: fc.array(tracker, { maxLength: 5 }),
-    peers: fc.array(fc.tuple(host, port).map(([name, number]) => `${name}:${number}`), { maxLength: 5 }),
-  }, { noNullPrototype: true });
+  const link = fc.record(
+    {
+      id: hex,
+      name: fc.string({ unit: 'binary', maxLength: 220 }),
+      trackers: fc.array(tracker, { maxLength: 5 }),
+      peers: fc.array(
+        fc.tuple(host, port).map(([name, number]) => `${name}:${number}`),
+        { maxLength: 5 },
+      ),
+    },
+    { noNullPrototype: true },
+  );
   fc.assert(
     fc.property(link, (original) => {
       const once = parseLink(formatMagnet(original));
@@ -50,7 +59,9 @@ test('a link that was read once survives both written forms', () => {
 });
 
 test('a canonical source is its own canonical form', () => {
-  const url = fc.tuple(fc.constantFrom('RTMP', 'http', 'mms'), host, port, fc.webPath()).map(([scheme, name, number, path]) => `${scheme}://u@${name}:${number}${path}`);
+  const url = fc
+    .tuple(fc.constantFrom('RTMP', 'http', 'mms'), host, port, fc.webPath())
+    .map(([scheme, name, number, path]) => `${scheme}://u@${name}:${number}${path}`);
   fc.assert(
     fc.property(fc.oneof(fc.string({ unit: 'binary', maxLength: 40 }), url), (text) => {
       const once = canonicalSource(text);

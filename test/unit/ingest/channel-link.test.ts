@@ -99,7 +99,20 @@ test('only usable http, https and udp trackers are kept, each once', () => {
 });
 
 test('only peers with a host and a port are kept', () => {
-  const peers = ['host:6881', 'HOST:6881', 'host', 'host:0', 'host:65536', ':1', '[::1]:1', '[zz]:1', 'a/b:1', '::1:1', '999.1.1.1:5', 'a b:1'];
+  const peers = [
+    'host:6881',
+    'HOST:6881',
+    'host',
+    'host:0',
+    'host:65536',
+    ':1',
+    '[::1]:1',
+    '[zz]:1',
+    'a/b:1',
+    '::1:1',
+    '999.1.1.1:5',
+    'a b:1',
+  ];
   const text = `shoal:${ID}?${peers.map((peer) => `x.pe=${peer}`).join('&')}`;
   assert.equal(parsed(text).peers, ['host:6881', '[::1]:1']);
 });

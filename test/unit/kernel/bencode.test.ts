@@ -1,7 +1,14 @@
 /** The bencode codec: canonical output, and a table of everything it must refuse. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type BencodeLimits, type BencodeValue, bencodeText, decodeBencode, decodeBencodePrefix, encodeBencode } from '../../../src/kernel/bencode.js';
+import {
+  type BencodeLimits,
+  type BencodeValue,
+  bencodeText,
+  decodeBencode,
+  decodeBencodePrefix,
+  encodeBencode,
+} from '../../../src/kernel/bencode.js';
 import { Malformed } from '../../../src/kernel/errors.js';
 
 const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1'));
