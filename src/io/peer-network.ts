@@ -145,7 +145,7 @@ export class PeerNetwork {
       onDrain: () => {},
       onClose: (end) => {
         this.#ungreeted.delete(wire());
-        this.#options.log.debug('a connection ended before its handshake', { reason: end.reason, address: wire().address });
+        this.#options.log.debug('a connection was not taken', { reason: end.reason, address: wire().address });
       },
     };
   }
