@@ -50,6 +50,9 @@ const CLOCK = [
 const VIDEO = '-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 50 -keyint_min 50 -sc_threshold 0';
 const VIDEO_RATE = '-b:v 800k -maxrate 800k -bufsize 800k';
 const AUDIO = '-c:a aac -b:a 96k -ac 2 -filter:a volume=0.25';
+const SAMPLE = ['-f', 'lavfi', '-i', 'color=size=640x360:duration=0.04'];
+const CLOCK_PROBE = [...SAMPLE, '-vf', CLOCK.join(',')];
+const CODEC_PROBE = [...SAMPLE, '-f', 'lavfi', '-i', 'sine=duration=0.04', '-c:v', 'libx264', '-preset', 'ultrafast', '-c:a', 'aac'];
 const QUIET = '-hide_banner -nostats -loglevel warning';
 
 /** Where ffmpeg is, and its version as it gives it (`5.1.9-0+deb12u1`); null when this machine has none that runs. */
@@ -69,7 +72,7 @@ export async function findFfmpeg(): Promise<{ readonly path: string; readonly ve
  *
  * Resolves when ffmpeg has been started, not when the host has accepted it: a host that refuses is tried again, with back-off.
  *
- * @throws ShoalError `FFMPEG_MISSING`, with the command that installs it.
+ * @throws ShoalError `FFMPEG_MISSING`, with the command that installs it; `FFMPEG_FAILED` when this build cannot make H.264 and AAC.
  */
 export async function startTestCard(options: TestCardOptions): Promise<TestCard> {
   const found = await findFfmpeg();
@@ -77,19 +80,24 @@ export async function startTestCard(options: TestCardOptions): Promise<TestCard>
     const hint = installHint('ffmpeg', { dnf: 'ffmpeg-free' });
     throw new ShoalError('FFMPEG_MISSING', `ffmpeg is not installed, and the test card needs it. Run: ${hint}`, { hint });
   }
-  const card = new RunningTestCard(found.path, await canDrawText(found.path), options);
+  const [codecProblem, textProblem] = await Promise.all([failure(found.path, CODEC_PROBE), failure(found.path, CLOCK_PROBE)]);
+  if (codecProblem !== undefined) {
+    throw new ShoalError('FFMPEG_FAILED', `${found.path} cannot make the test card, which needs libx264 and aac: ${codecProblem}`, found);
+  }
+  // Many builds of ffmpeg have no drawtext, or no font: the picture's own running number must do then.
+  const card = new RunningTestCard(found.path, textProblem === undefined, options);
   await card.start();
   return card;
 }
 
-/** Many builds of ffmpeg have no drawtext, or no font: the picture's own running number must do then. */
-async function canDrawText(path: string): Promise<boolean> {
-  const probe = ['-v', 'error', '-f', 'lavfi', '-i', 'color=size=640x360:duration=0.04', '-vf', CLOCK.join(','), '-f', 'null', '-'];
+/** What ffmpeg says when it cannot do this; undefined when it can. */
+async function failure(path: string, words: readonly string[]): Promise<string | undefined> {
   try {
-    await run(path, probe, { timeout: PROBE_TIMEOUT_MS });
-    return true;
-  } catch {
-    return false;
+    await run(path, ['-v', 'error', ...words, '-f', 'null', '-'], { timeout: PROBE_TIMEOUT_MS });
+    return undefined;
+  } catch (error) {
+    const { stderr, message } = error as Error & { readonly stderr?: string };
+    return (stderr?.trim() || message).split('\n')[0]?.slice(0, 300) ?? '';
   }
 }
 

@@ -181,6 +181,28 @@ test('a program that lies about being ffmpeg is none', async ({ dir }) => {
   assert.is(await findFfmpeg(), null);
 });
 
+test('a build without the codecs is told what it lacks, and without the clock it still makes a picture', async ({ dir }) => {
+  const path = join(dir, 'card.flv');
+  const stand = (lacks: string): void => {
+    const script = `#!/bin/sh\ncase "$*" in *${lacks}*) echo "no ${lacks}" >&2; exit 1;; esac\nexec ${findProgram('ffmpeg')} "$@"\n`;
+    writeFileSync(join(dir, 'ffmpeg'), script, { mode: 0o755 });
+    process.env['PATH'] = `${dir}:${PATH}`;
+  };
+  stand('libx264');
+  const error = await startTestCard({ rtmpUrl: path, log }).then(
+    () => undefined,
+    (refused: unknown) => refused,
+  );
+  assert.is((error as ShoalError).code, 'FFMPEG_FAILED');
+  assert.match((error as ShoalError).message, 'no libx264');
+  process.env['PATH'] = PATH;
+  stand('drawtext');
+  const card = await startTestCard({ rtmpUrl: path, log });
+  await until(() => sizeOf(path) > 50_000, 'the picture');
+  await card.stop();
+  assert.equal(lines, []);
+});
+
 test('a player is given the address, and a missing one is told with the command that installs it', async ({ dir }) => {
   process.env['PATH'] = `${dir}:/bin`;
   const record = join(dir, 'arguments');
