@@ -29,8 +29,10 @@ export interface MediaHostOptions {
   readonly silentPublisherMs?: Milliseconds;
   /** For the handshake, and again for `publish` or `play` after it. Default 10 000. */
   readonly clientTimeoutMs?: Milliseconds;
-  /** What may wait for one slow player: above it, it skips to the next key frame; above it for 10 s, it is closed. Default 4 MiB. */
+  /** What may wait for one slow player: above it, it skips to the next key frame. Default 4 MiB. */
   readonly playerQueueBytesMax?: Bytes;
+  /** A player whose queue stays above its limit for this long is closed. Default 10 000. */
+  readonly stuckPlayerMs?: Milliseconds;
   /** Lets players on other machines in. Default false: a viewer's host serves the viewer's own machine. */
   readonly allowRemotePlayers?: boolean;
   readonly log: Log;
@@ -55,6 +57,7 @@ export interface HostPublisher {
 const SILENT_PUBLISHER_MS: Milliseconds = 10_000;
 const CLIENT_TIMEOUT_MS: Milliseconds = 10_000;
 const PLAYER_QUEUE_BYTES_MAX: Bytes = 4 * 1024 * 1024;
+const STUCK_PLAYER_MS: Milliseconds = 10_000;
 /** Every connection costs a socket and about 20 KiB before it has said anything. */
 const CONNECTION_COUNT_MAX = 1000;
 /** Protocols sheet 6. */
@@ -115,6 +118,7 @@ export class MediaHost {
       clientTimeoutMs,
       silentPublisherMs,
       playerQueueBytesMax: options.playerQueueBytesMax ?? PLAYER_QUEUE_BYTES_MAX,
+      stuckPlayerMs: options.stuckPlayerMs ?? STUCK_PLAYER_MS,
       allowRemotePlayers: options.allowRemotePlayers ?? false,
       log: limitWarnings(options.log),
       nowMs: () => performance.now(),

@@ -9,9 +9,6 @@ import type { Bytes, Milliseconds } from '../kernel/units.js';
 import { AUDIO, classifyTag, type FlvTag, SCRIPT, VIDEO } from '../media/flv.js';
 import type { HostBroadcast } from './node-media-server.js';
 
-/** A player whose queue stays over its limit for this long is not coming back (protocols sheet 6.4, row 29). */
-const STUCK_MS: Milliseconds = 10_000;
-
 export class RtmpOutput {
   readonly #socket: Socket;
   readonly #queueBytesMax: Bytes;
@@ -83,10 +80,10 @@ export class RtmpOutput {
     this.write(message);
   }
 
-  /** True when the queue has been over its limit since `STUCK_MS` ago. */
-  isStuck(nowMs: Milliseconds): boolean {
+  /** For how long the queue has been over its limit. */
+  overMs(nowMs: Milliseconds): Milliseconds {
     if (!this.isOver) this.#overSinceMs = undefined;
-    return this.#overSinceMs !== undefined && nowMs - this.#overSinceMs >= STUCK_MS;
+    return this.#overSinceMs === undefined ? 0 : nowMs - this.#overSinceMs;
   }
 
   #resume(): void {

@@ -41,6 +41,7 @@ export interface RtmpSessionHost {
   readonly clientTimeoutMs: Milliseconds;
   readonly silentPublisherMs: Milliseconds;
   readonly playerQueueBytesMax: Bytes;
+  readonly stuckPlayerMs: Milliseconds;
   readonly allowRemotePlayers: boolean;
   readonly log: Log;
   nowMs(): Milliseconds;
@@ -129,7 +130,9 @@ export class RtmpSession {
   check(nowMs: Milliseconds): void {
     if (this.#isClosed) return;
     if (this.#role.kind === 'player') {
-      if (this.#output.isStuck(nowMs)) this.#drop('the player has stopped reading: its queue was full for 10 s');
+      const { stuckPlayerMs } = this.#host;
+      if (this.#output.overMs(nowMs) < stuckPlayerMs) return;
+      this.#drop(`the player has stopped reading: its queue was full for ${stuckPlayerMs / 1000} s`);
       return;
     }
     if (nowMs < this.#deadlineMs) return;

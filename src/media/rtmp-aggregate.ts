@@ -23,7 +23,11 @@ export function splitAggregate(timestampMs: Milliseconds, bytes: Uint8Array): re
     if (bodyEnd > bytes.length) break;
     const tagMs = ((view.getUint8(offset + 7) << 24) | (view.getUint32(offset + 4) >>> 8)) >>> 0;
     firstMs ??= tagMs;
-    tags.push({ type, timestampMs: (timestampMs + tagMs - firstMs) >>> 0, body: bytes.slice(offset + TAG_HEADER_BYTES, bodyEnd) });
+    tags.push({
+      type,
+      timestampMs: (timestampMs + tagMs - firstMs) >>> 0,
+      body: new Uint8Array(bytes.subarray(offset + TAG_HEADER_BYTES, bodyEnd)),
+    });
     // The last back pointer may be missing; a wrong one means that we have lost our place.
     if (bodyEnd + BACK_POINTER_BYTES > bytes.length || view.getUint32(bodyEnd) !== bodyEnd - offset) break;
     offset = bodyEnd + BACK_POINTER_BYTES;
