@@ -5,6 +5,7 @@ import { PeerNetwork, type PeerNetworkOptions } from '../../src/io/peer-network.
 import type { PeerInfo, Swarm, SwarmOptions } from '../../src/io/swarm.js';
 import { type BencodeInput, encodeBencode } from '../../src/kernel/bencode.js';
 import type { Connection } from '../../src/kernel/connection.js';
+import { Rng } from '../../src/kernel/rng.js';
 import { MemoryLog } from './memory-log.js';
 
 export const METADATA = Uint8Array.from({ length: 300 }, (_, i) => i % 251);
@@ -12,6 +13,11 @@ export const INFO_HASH = hex(nodeHasher.sha1(METADATA));
 
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
+}
+
+/** Bytes that differ by place and by `salt`, so that a message out of order shows. */
+export function pattern(length: number, salt: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (i * 31 + salt) & 0xff);
 }
 
 /** Waits until `condition` holds, looking every few milliseconds; fails with `what` when it does not within the deadline. */
@@ -147,9 +153,12 @@ export class HalfPeer {
   }
 }
 
+/** A peer id that no other half-peer of this process has. */
 export function randomPeerId(): string {
-  return hex(Uint8Array.from({ length: 20 }, () => Math.floor(Math.random() * 256)));
+  return hex(Uint8Array.from({ length: 20 }, () => peerIds.below(256)));
 }
+
+const peerIds = new Rng(2009);
 
 export function handshakeBytes(infoHash: string, peerId: string): Uint8Array {
   const reserved = Uint8Array.of(0, 0, 0, 0, 0, 0x10, 0, 0);
