@@ -77,7 +77,11 @@ const CORS_HEADERS: Readonly<Record<string, string>> = {
   'Access-Control-Allow-Methods': 'GET, OPTIONS',
   'Access-Control-Allow-Headers': 'range',
 };
-const STREAM_HEADERS: Readonly<Record<string, string>> = { ...CORS_HEADERS, 'Content-Type': 'video/x-flv', 'Cache-Control': 'no-cache, no-store' };
+const STREAM_HEADERS: Readonly<Record<string, string>> = {
+  ...CORS_HEADERS,
+  'Content-Type': 'video/x-flv',
+  'Cache-Control': 'no-cache, no-store',
+};
 
 export class FlvEgress {
   readonly #feed: TagFeed;
@@ -117,7 +121,8 @@ export class FlvEgress {
   serveHttp(method: string, response: ServerResponse): void {
     if (method === 'OPTIONS') response.writeHead(204, CORS_HEADERS).end();
     else if (method === 'HEAD') response.writeHead(200, STREAM_HEADERS).end();
-    else if (method !== 'GET') response.writeHead(405, { ...CORS_HEADERS, Allow: 'GET, HEAD, OPTIONS' }).end(`${method} is not possible here.\n`);
+    else if (method !== 'GET')
+      response.writeHead(405, { ...CORS_HEADERS, Allow: 'GET, HEAD, OPTIONS' }).end(`${method} is not possible here.\n`);
     else response.once('close', this.#admit(httpOutlet(response)));
   }
 

@@ -44,6 +44,8 @@ interface Run {
   /** A draft was lost, so the next segment does not continue the last one. */
   broken: boolean;
   muxing: boolean;
+  /** All that the feed held at the start has been muxed, and there is a segment. */
+  primed: boolean;
   stopped: boolean;
   /** Initialisation section in effect, for as long as no break comes. */
   initName: string;
@@ -127,7 +129,7 @@ export class HlsMuxer {
   async #servePlaylist(): Promise<WebReply> {
     this.#noteRequest();
     await this.#ensureRun();
-    if (this.#listed().length === 0 && this.#run?.cutter.fault == null) await this.#firstSegment();
+    if (this.#run?.primed === false && this.#run.cutter.fault === null) await this.#firstSegments();
     const fault = this.#run?.cutter.fault ?? null;
     if (fault !== null) return text(415, `${fault}; FLV players can watch it.`);
     const segments = this.#listed();
@@ -174,7 +176,7 @@ export class HlsMuxer {
       onDiscontinuity: () => this.#queue(cutter.discontinuity()),
       onEnd: () => this.#queue(cutter.discontinuity()),
     });
-    const run: Run = { cutter, unsubscribe, drafts: [], broken: true, muxing: false, stopped: false, initName: '' };
+    const run: Run = { cutter, unsubscribe, drafts: [], broken: true, muxing: false, primed: false, stopped: false, initName: '' };
     this.#run = run;
     for (const draft of drafts.slice(-this.#segmentsMax)) this.#queue(draft);
   }
@@ -215,6 +217,9 @@ export class HlsMuxer {
       await this.#add(run, draft);
     }
     run.muxing = false;
+    if (this.#stored.length === 0) return;
+    run.primed = true;
+    this.#wake();
   }
 
   /** Bytes of a publisher may be anything: what the muxer does not take is left out, and players are told of the break. */
@@ -246,11 +251,10 @@ export class HlsMuxer {
     if (this.#stored.length > this.#segmentsMax * 1.5) this.#stored.shift();
     const used = new Set(this.#stored.map(({ initName }) => initName));
     for (const name of this.#inits.keys()) if (!used.has(name)) this.#inits.delete(name);
-    this.#wake();
   }
 
-  /** Until a segment is there, or there will be none, or the patience of a player ends. */
-  #firstSegment(): Promise<void> {
+  /** Until the run is primed, or never will be, or the patience of a player ends. */
+  #firstSegments(): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer);

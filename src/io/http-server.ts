@@ -80,7 +80,12 @@ export class HttpServer {
   private constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#server = createServer(
-      { maxHeaderSize: HEAD_BYTES_MAX, headersTimeout: HEAD_TIMEOUT_MS, requestTimeout: HEAD_TIMEOUT_MS, connectionsCheckingInterval: 2_000 },
+      {
+        maxHeaderSize: HEAD_BYTES_MAX,
+        headersTimeout: HEAD_TIMEOUT_MS,
+        requestTimeout: HEAD_TIMEOUT_MS,
+        connectionsCheckingInterval: 2_000,
+      },
       this.#makeApp().callback(),
     );
     this.#server.maxHeadersCount = HEAD_LINES_MAX;
@@ -122,7 +127,9 @@ export class HttpServer {
       const reply = await handler(describe(context));
       context.status = reply.status ?? 200;
       context.set({ ...reply.headers });
-      if (reply.body !== undefined) context.body = typeof reply.body === 'string' ? reply.body : Buffer.from(reply.body.buffer, reply.body.byteOffset, reply.body.byteLength);
+      if (reply.body !== undefined)
+        context.body =
+          typeof reply.body === 'string' ? reply.body : Buffer.from(reply.body.buffer, reply.body.byteOffset, reply.body.byteLength);
     });
   }
 
@@ -183,10 +190,14 @@ export class HttpServer {
   async #guard(context: Koa.Context, next: Koa.Next): Promise<void> {
     try {
       await next();
-      if (context.status === 404 && context.body === undefined && context.respond !== false) fail(context, 404, 'NOT_FOUND', 'There is nothing at this address.');
+      if (context.status === 404 && context.body === undefined && context.respond !== false)
+        fail(context, 404, 'NOT_FOUND', 'There is nothing at this address.');
       else if (context.status === 405) fail(context, 405, 'METHOD_NOT_ALLOWED', `${context.method} is not possible here.`);
     } catch (error) {
-      this.#options.log.error('HTTP handler failed', { path: context.path, reason: error instanceof Error ? error.message : String(error) });
+      this.#options.log.error('HTTP handler failed', {
+        path: context.path,
+        reason: error instanceof Error ? error.message : String(error),
+      });
       if (!context.headerSent) fail(context, 500, 'INTERNAL', 'The server failed on this request; its log says why.');
     }
   }
@@ -242,7 +253,9 @@ function refuse(socket: Duplex, status: 400 | 403 | 404, text: string): void {
   }
   const reason = { 400: 'Bad Request', 403: 'Forbidden', 404: 'Not Found' }[status];
   const body = Buffer.from(text.endsWith('\n') ? text : `${text}\n`);
-  socket.end(`HTTP/1.1 ${status} ${reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+  );
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {

@@ -71,8 +71,16 @@ const STATUS = closed(
     downBytes: named('Traffic'),
     upBytesPerSecond: AMOUNT,
     downBytesPerSecond: AMOUNT,
-    shareFromPeers: { type: ['number', 'null'], minimum: 0, maximum: 1, description: 'Part of the received media that came from peers that are not publishers.' },
-    delayMs: { type: ['number', 'null'], description: 'How far the oldest media of the newest delivered window lies behind the publisher.' },
+    shareFromPeers: {
+      type: ['number', 'null'],
+      minimum: 0,
+      maximum: 1,
+      description: 'Part of the received media that came from peers that are not publishers.',
+    },
+    delayMs: {
+      type: ['number', 'null'],
+      description: 'How far the oldest media of the newest delivered window lies behind the publisher.',
+    },
     windowsDelivered: COUNT,
     holes: described(COUNT, 'Windows given up and jumped over.'),
     timeouts: described(COUNT, 'Requests that ran into the one-shot timeout.'),
@@ -110,19 +118,48 @@ export function openApiDocument(version: string): Schema {
     openapi: '3.1.0',
     info: { title: 'Shoal', version, summary: 'Channels of this machine and how they do.', license: { name: 'MIT', identifier: 'MIT' } },
     paths: {
-      '/api/channels': { get: { operationId: 'listChannels', summary: 'All channels', responses: { 200: json('Channels in the order they were added.', closed({ channels: { type: 'array', items: named('Channel') } })) } } },
-      '/api/channels/{id}': { get: { operationId: 'readChannel', summary: 'One channel', parameters: [CHANNEL_ID], responses: { 200: json('The channel.', named('Channel')), 404: UNKNOWN_CHANNEL } } },
+      '/api/channels': {
+        get: {
+          operationId: 'listChannels',
+          summary: 'All channels',
+          responses: {
+            200: json('Channels in the order they were added.', closed({ channels: { type: 'array', items: named('Channel') } })),
+          },
+        },
+      },
+      '/api/channels/{id}': {
+        get: {
+          operationId: 'readChannel',
+          summary: 'One channel',
+          parameters: [CHANNEL_ID],
+          responses: { 200: json('The channel.', named('Channel')), 404: UNKNOWN_CHANNEL },
+        },
+      },
       '/api/channels/{id}/qr.svg': {
         get: {
           operationId: 'readChannelQrCode',
           summary: "QR code of the channel's link",
           parameters: [CHANNEL_ID],
-          responses: { 200: { description: 'A square picture.', content: { 'image/svg+xml': { schema: TEXT } } }, 404: UNKNOWN_CHANNEL, 422: json('The link is too long for a code.', named('Fault')) },
+          responses: {
+            200: { description: 'A square picture.', content: { 'image/svg+xml': { schema: TEXT } } },
+            404: UNKNOWN_CHANNEL,
+            422: json('The link is too long for a code.', named('Fault')),
+          },
         },
       },
-      '/api/status': { get: { operationId: 'readStatus', summary: 'This process', responses: { 200: json('Figures of the process.', named('Portal')) } } },
-      '/api/openapi.json': { get: { operationId: 'readDocument', summary: 'This document', responses: { 200: json('OpenAPI 3.1.', { type: 'object' }) } } },
-      '/healthz': { get: { operationId: 'readHealth', summary: 'Whether the process answers', responses: { 200: { description: 'It does.', content: { 'text/plain': { schema: { const: 'ok\n' } } } } } } },
+      '/api/status': {
+        get: { operationId: 'readStatus', summary: 'This process', responses: { 200: json('Figures of the process.', named('Portal')) } },
+      },
+      '/api/openapi.json': {
+        get: { operationId: 'readDocument', summary: 'This document', responses: { 200: json('OpenAPI 3.1.', { type: 'object' }) } },
+      },
+      '/healthz': {
+        get: {
+          operationId: 'readHealth',
+          summary: 'Whether the process answers',
+          responses: { 200: { description: 'It does.', content: { 'text/plain': { schema: { const: 'ok\n' } } } } },
+        },
+      },
     },
     components: { schemas: { Channel: CHANNEL, ChannelStatus: STATUS, Traffic: TRAFFIC, Portal: PORTAL, Fault: FAULT } },
   };

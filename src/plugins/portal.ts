@@ -116,7 +116,8 @@ export class Portal {
     const { server } = this.#options;
     server.stream('/live/:file.flv', (request, response) => {
       const mounted = this.#mounted.get(request.parameters['file'] ?? '');
-      if (mounted === undefined) response.writeHead(404, { 'Content-Type': 'text/plain; charset=utf-8' }).end('There is no such channel here.\n');
+      if (mounted === undefined)
+        response.writeHead(404, { 'Content-Type': 'text/plain; charset=utf-8' }).end('There is no such channel here.\n');
       else mounted.egress.serveHttp(request.method, response);
     });
     server.route(['GET', 'HEAD', 'OPTIONS'], '/live/:slug/:file', ({ method, parameters }) => {
@@ -160,7 +161,11 @@ async function qrReply(link: string): Promise<WebReply> {
 }
 
 function json(status: number, value: unknown): WebReply {
-  return { status, headers: { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' }, body: JSON.stringify(value) };
+  return {
+    status,
+    headers: { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' },
+    body: JSON.stringify(value),
+  };
 }
 
 function fault(status: number, code: string, message: string): WebReply {

@@ -46,7 +46,7 @@ interface EntryPoint {
   /** Absolute number of the first tag behind the headers. */
   readonly position: number;
   readonly timestampMs: Milliseconds;
-  /** Metadata and the headers in effect, stamped with the time of the first frame. */
+  /** Metadata, and the headers in effect stamped with the time of the first frame. */
   readonly headers: readonly FeedTag[];
 }
 
@@ -185,7 +185,8 @@ export class TagFeed {
     if (tag.body.length > METADATA_BYTES_MAX) return;
     const body = startsWith(tag.body, SET_DATA_FRAME) ? tag.body.subarray(SET_DATA_FRAME.length) : tag.body;
     if (this.#metadata !== null && sameBytes(this.#metadata.tag.body, body)) return;
-    this.#metadata = { tag: this.#stamp({ ...tag, body }, this.#timeline.newestMs), kind: 'metadata', key: false, codec: '' };
+    // Always at time 0: ffmpeg takes metadata at any other time for a text track.
+    this.#metadata = { tag: this.#stamp({ ...tag, body }, 0), kind: 'metadata', key: false, codec: '' };
     this.#emit(this.#metadata);
   }
 
@@ -278,10 +279,11 @@ export class TagFeed {
   }
 
   #currentHeaders(timestampMs: Milliseconds): readonly FeedTag[] {
-    const headers = this.#metadata === null ? [] : [this.#metadata];
+    const headers: FeedTag[] = [];
     if (this.#video.active) headers.push(...this.#video.headers.values());
     if (this.#audio.active) headers.push(...this.#audio.headers.values());
-    return headers.map((header) => ({ ...header, tag: this.#stamp(header.tag, timestampMs) }));
+    const stamped = headers.map((header) => ({ ...header, tag: this.#stamp(header.tag, timestampMs) }));
+    return this.#metadata === null ? stamped : [this.#metadata, ...stamped];
   }
 
   #emit(tag: FeedTag): void {

@@ -1,0 +1,257 @@
+/**
+ * The page: reads the API once a second and shows what it says. The address part behind # names the channel shown.
+ */
+import { formatDelay, formatRate, formatSeconds, formatShare, Sparkline } from '/figures.js';
+import { canPlayFlv, Player } from '/player.js';
+
+const POLL_EVERY_MS = 1000;
+const COPIED_FOR_MS = 1600;
+
+const STATES = {
+  connecting: ['Connecting', 'Looking for the picture.'],
+  waiting: ['Nobody publishes at the moment', 'The picture starts by itself as soon as somebody does.'],
+  stalled: ['The picture has stopped', 'Nothing has come for a while. Trying again.'],
+  unplayable: ['This browser cannot play this channel', 'Open it in VLC or mpv with an address below.'],
+};
+
+const byId = (id) => document.getElementById(id);
+const video = byId('video');
+const player = new Player(video, showState);
+/** Sparklines per channel id, kept while the page is open. */
+const sparklines = new Map();
+const cards = new Map();
+
+let channels = [];
+let shown = null;
+let kindChosen = null;
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+/** Polling stands still while nobody looks. */
+async function poll() {
+  if (!document.hidden) await refresh();
+  setTimeout(poll, POLL_EVERY_MS);
+}
+
+async function refresh() {
+  try {
+    const [list, self] = await Promise.all([readJson('/api/channels'), readJson('/api/status')]);
+    byId('offline').hidden = true;
+    channels = list.channels;
+    showAll(self);
+  } catch {
+    byId('offline').hidden = false;
+  }
+}
+
+async function readJson(path) {
+  const response = await fetch(path, { cache: 'no-store' });
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.json();
+}
+
+function showAll(self) {
+  byId('watch').hidden = channels.length === 0;
+  byId('empty').hidden = channels.length > 0;
+  const players = channels.reduce((sum, { status }) => sum + status.players, 0);
+  byId('summary').textContent = channels.length === 0 ? '' : `${count(channels.length, 'channel')} · ${count(players, 'player')}`;
+  for (const channel of channels) sample(channel);
+  showCards();
+  if (channels.length === 0) showEmpty(self);
+  else showChannel(chosen());
+}
+
+function count(number, noun) {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+function chosen() {
+  const slug = decodeURIComponent(location.hash.slice(1));
+  return channels.find((channel) => channel.slug === slug) ?? channels.find((channel) => channel.id === shown?.id) ?? channels[0];
+}
+
+function sample({ id, status }) {
+  if (!sparklines.has(id)) sparklines.set(id, { up: new Sparkline(), down: new Sparkline() });
+  const lines = sparklines.get(id);
+  lines.up.add(status.upBytesPerSecond);
+  lines.down.add(status.downBytesPerSecond);
+}
+
+function showCards() {
+  for (const [id, card] of cards) {
+    if (channels.some((channel) => channel.id === id)) continue;
+    card.item.remove();
+    cards.delete(id);
+  }
+  for (const channel of channels) {
+    const card = cards.get(channel.id) ?? makeCard(channel);
+    const { live, peers, role } = channel.status;
+    card.dot.classList.toggle('live', live);
+    card.name.textContent = channel.name;
+    card.detail.textContent = `${live ? 'Live' : 'Off air'} · ${role === 'publisher' ? 'published here' : 'from the swarm'} · ${count(peers, 'peer')}`;
+  }
+}
+
+function makeCard(channel) {
+  const dot = make('span', { className: 'dot', ariaHidden: 'true' });
+  const name = make('span', { className: 'card-name' });
+  const detail = make('span', { className: 'card-detail' });
+  const link = make('a', { className: 'card', href: `#${channel.slug}` }, dot, make('span', { className: 'card-text' }, name, detail));
+  const card = { item: make('li', {}, link), link, dot, name, detail };
+  byId('cards').append(card.item);
+  cards.set(channel.id, card);
+  return card;
+}
+
+function showChannel(channel) {
+  const changed = shown?.id !== channel.id;
+  shown = channel;
+  if (changed) openChannel(channel);
+  else player.update(channel);
+  for (const [id, card] of cards) {
+    if (id === channel.id) card.link.setAttribute('aria-current', 'page');
+    else card.link.removeAttribute('aria-current');
+  }
+  byId('about').textContent = describe(channel);
+  showFigures(channel);
+}
+
+function openChannel(channel) {
+  document.title = `${channel.name} · Shoal`;
+  byId('name').textContent = channel.name;
+  byId('qr').src = `/api/channels/${channel.id}/qr.svg`;
+  byId('addresses').replaceChildren(...addressRows(channel).map((row) => make('li', {}, row)));
+  byId('links').replaceChildren(copyRow('Link', channel.link), copyRow('shoal:', channel.shoalLink));
+  play(channel);
+}
+
+function play(channel) {
+  const kind = kindChosen ?? (canPlayFlv(channel.tracks) ? 'flv' : 'hls');
+  for (const input of document.querySelectorAll('input[name=kind]')) input.checked = input.value === kind;
+  player.open(channel, kind);
+}
+
+const CODEC_NAMES = { avc1: 'H.264', hvc1: 'HEVC', av01: 'AV1', vp09: 'VP9', mp4a: 'AAC', '.mp3': 'MP3', Opus: 'Opus', fLaC: 'FLAC' };
+
+function describe({ tracks, status }) {
+  const codecs = [tracks.videoCodec, tracks.audioCodec].filter((codec) => codec !== null).map((codec) => CODEC_NAMES[codec] ?? codec);
+  const where = status.role === 'publisher' ? 'Published by this machine' : 'From the swarm';
+  return [status.live ? 'Live' : 'Off air', where, ...codecs, count(status.players, 'local player')].join(' · ');
+}
+
+function showFigures({ id, status }) {
+  const values = {
+    down: formatRate(status.downBytesPerSecond),
+    up: formatRate(status.upBytesPerSecond),
+    peers: String(status.peers),
+    share: formatShare(status.shareFromPeers),
+    delay: formatDelay(status.delayMs),
+    buffer: formatSeconds(status.bufferSeconds),
+  };
+  for (const [name, value] of Object.entries(values)) document.querySelector(`[data-figure=${name}]`).textContent = value;
+  for (const [name, line] of Object.entries(sparklines.get(id))) line.draw(document.querySelector(`[data-spark=${name}]`));
+}
+
+function addressRows({ watch }) {
+  const rows = [
+    ['VLC', `vlc ${watch.flv}`],
+    ['mpv', `mpv --profile=low-latency ${watch.flv}`],
+    ['ffplay', `ffplay -fflags nobuffer ${watch.flv}`],
+    ['HTTP-FLV', watch.flv],
+    ['HLS', watch.hls],
+    ['RTMP', watch.rtmp],
+    ['MMS', watch.mms],
+  ];
+  return rows.filter(([, value]) => value !== null).map(([label, value]) => copyRow(label, value));
+}
+
+/** A labelled text with a button that copies it. */
+function copyRow(label, value) {
+  const button = make('button', { type: 'button', className: 'copy', textContent: 'Copy', ariaLabel: `Copy ${label}` });
+  button.addEventListener('click', async () => {
+    const done = await copy(value);
+    button.textContent = done ? 'Copied' : 'Press Ctrl+C';
+    button.classList.toggle('done', done);
+    byId('said').textContent = done ? `${label} copied` : 'Copying is not allowed here; select the text';
+    setTimeout(() => {
+      button.textContent = 'Copy';
+      button.classList.remove('done');
+    }, COPIED_FOR_MS);
+  });
+  return make(
+    'div',
+    { className: 'row' },
+    make('span', { className: 'row-label', textContent: label }),
+    make('code', { textContent: value, title: value }),
+    button,
+  );
+}
+
+/** The clipboard exists only on secure origins and this machine; elsewhere the old way through a selection works. */
+async function copy(value) {
+  try {
+    await navigator.clipboard.writeText(value);
+    return true;
+  } catch {
+    const area = make('textarea', { value, className: 'unseen' });
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand('copy');
+    area.remove();
+    return done;
+  }
+}
+
+function showEmpty({ publishRtmp }) {
+  document.title = 'Shoal';
+  shown = null;
+  player.close();
+  const server = publishRtmp ?? 'rtmp://127.0.0.1:1935/live';
+  const rows = {
+    create: ['Command', 'shoal channel create "My channel"'],
+    server: ['Server', server],
+    ffmpeg: ['ffmpeg', `ffmpeg -re -i film.mp4 -c copy -f flv ${server}/KEY`],
+    watch: ['Command', 'shoal watch LINK'],
+  };
+  for (const [name, row] of Object.entries(rows)) {
+    const place = document.querySelector(`[data-copy-row=${name}]`);
+    if (place.childElementCount === 0) place.append(copyRow(...row));
+  }
+}
+
+function showState(state) {
+  const box = byId('state');
+  const text = STATES[state];
+  box.hidden = text === undefined;
+  box.classList.toggle('busy', state === 'connecting' || state === 'stalled');
+  video.dataset.state = state;
+  video.controls = text === undefined;
+  showUnmute();
+  if (text === undefined) return;
+  box.querySelector('.state-title').textContent = text[0];
+  box.querySelector('.state-detail').textContent = text[1];
+}
+
+function showUnmute() {
+  byId('unmute').hidden = !(video.muted && video.dataset.state === 'playing' && shown?.tracks.audio);
+}
+
+byId('unmute').addEventListener('click', () => {
+  video.muted = false;
+  video.focus();
+});
+video.addEventListener('volumechange', showUnmute);
+addEventListener('hashchange', () => channels.length > 0 && showChannel(chosen()));
+document.addEventListener('visibilitychange', () => !document.hidden && refresh());
+for (const input of document.querySelectorAll('input[name=kind]')) {
+  input.addEventListener('change', () => {
+    kindChosen = input.value;
+    play(shown);
+  });
+}
+
+poll();
