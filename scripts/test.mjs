@@ -66,16 +66,17 @@ async function runGroup(files, name) {
   const { code, output, late, leftovers } = await runProcess(files);
   const { passed, failed, ran } = count(output);
   const crashed = late || (code !== 0 && failed === 0) || !ran || passed + failed === 0;
+  const failures = failed + (crashed ? 1 : 0);
   total.passed += passed;
-  total.failed += failed + (crashed ? 1 : 0);
-  const verdict = crashed || failed > 0 ? 'FAIL' : 'ok';
+  total.failed += failures;
+  const verdict = failures > 0 ? 'FAIL' : 'ok';
   process.stdout.write(
-    `${verdict.padEnd(4)} ${name}: ${passed} passed, ${failed} failed, ${((Date.now() - startedMs) / 1000).toFixed(1)} s\n`,
+    `${verdict.padEnd(4)} ${name}: ${passed} passed, ${failures} failed, ${((Date.now() - startedMs) / 1000).toFixed(1)} s\n`,
   );
   if (late) process.stdout.write(`     killed by the watchdog after ${WATCHDOG_MS / 1000} s\n`);
   else if (crashed) process.stdout.write(`     the process ended early or without tests (exit code ${code})\n`);
   if (leftovers) process.stdout.write('     left processes running, which were killed\n');
-  if (crashed || failed > 0) process.stdout.write(`${indent(output.slice(-TAIL_CHARACTERS))}\n`);
+  if (failures > 0) process.stdout.write(`${indent(output.slice(-TAIL_CHARACTERS))}\n`);
 }
 
 /** Runs the files in one new process group and ends that group whatever happens. */
