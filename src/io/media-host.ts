@@ -178,6 +178,16 @@ export class MediaHost {
     return playerCount;
   }
 
+  /** Whether a publisher has the path now. */
+  isPublished(streamPath: string): boolean {
+    return this.#publisherAddresses.has(streamPath);
+  }
+
+  /** Sends the path's RTMP publisher away, so that another may come. */
+  dropPublisher(streamPath: string, reason: string): void {
+    for (const session of this.#sessions.values()) if (session.publishesPath === streamPath) session.close(reason);
+  }
+
   /** Ends every session and frees the port; safe to call again. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();

@@ -8,7 +8,7 @@
 import { Malformed } from '../kernel/errors.js';
 import type { Bytes } from '../kernel/units.js';
 import { decodeAmf0 } from '../media/amf0.js';
-import { AUDIO, classifyTag, type FlvTag, SCRIPT } from '../media/flv.js';
+import { AUDIO, classifyTag, type FlvTag, SCRIPT, withoutSetDataFrame } from '../media/flv.js';
 import { createPacket, type HostBroadcast, type HostSession, openBroadcast } from './node-media-server.js';
 
 /** How much of a group of pictures is kept for players that join: 16 MiB is 12 s at 10 Mbit/s. The host itself counts tags only. */
@@ -21,8 +21,6 @@ const OTHER_FRAME = 4;
 const METADATA = 5;
 /** Passed on to players and kept by nobody. */
 const PASSING = 6;
-/** AMF0 string `@setDataFrame`: an instruction to the server, which no player should see. */
-const SET_DATA_FRAME = Uint8Array.from([0x02, 0x00, 0x0d, ...new TextEncoder().encode('@setDataFrame')]);
 /** Enhanced RTMP audio, packet type 4: channel layout. It is a header to a relay, but must not replace the codec's in the host. */
 const MULTICHANNEL_CONFIG = 0x94;
 
@@ -99,11 +97,6 @@ function hostFlags(tag: FlvTag, body: Uint8Array): number | undefined {
   if (kind !== 'frame') return PASSING;
   if (isAudio) return AUDIO_FRAME;
   return key ? KEY_FRAME : OTHER_FRAME;
-}
-
-function withoutSetDataFrame(body: Uint8Array): Uint8Array {
-  const starts = SET_DATA_FRAME.every((byte, index) => body[index] === byte);
-  return starts ? body.subarray(SET_DATA_FRAME.length) : body;
 }
 
 function isMetadata(body: Uint8Array): boolean {

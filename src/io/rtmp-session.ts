@@ -126,6 +126,11 @@ export class RtmpSession {
     return this.#role.kind === 'player' ? this.#role.streamPath : undefined;
   }
 
+  /** The path this session publishes, if it does. */
+  get publishesPath(): string | undefined {
+    return this.#role.kind === 'publisher' ? this.#role.streamPath : undefined;
+  }
+
   /** Ends the session if it is late with something; called a few times a second. */
   check(nowMs: Milliseconds): void {
     if (this.#isClosed) return;

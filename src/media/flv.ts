@@ -167,6 +167,15 @@ export function encodeFlvHeader(tracks: { readonly audio: boolean; readonly vide
   return Uint8Array.of(0x46, 0x4c, 0x56, 1, (tracks.audio ? 4 : 0) | (tracks.video ? 1 : 0), 0, 0, 0, 9, 0, 0, 0, 0);
 }
 
+/** AMF0 string `@setDataFrame`: what publishers put before `onMetaData` to tell the server, and what no player should see. */
+const SET_DATA_FRAME = Uint8Array.of(2, 0, 13, 0x40, 0x73, 0x65, 0x74, 0x44, 0x61, 0x74, 0x61, 0x46, 0x72, 0x61, 0x6d, 0x65);
+
+/** The body of a script tag as players want it; a view of `body`. */
+export function withoutSetDataFrame(body: Uint8Array): Uint8Array {
+  const marked = SET_DATA_FRAME.every((byte, index) => body[index] === byte);
+  return marked ? body.subarray(SET_DATA_FRAME.length) : body;
+}
+
 /** How many bytes `encodeTag` makes of this tag. */
 export function encodedTagBytes(tag: FlvTag): Bytes {
   return tag.body.length + TAG_OVERHEAD_BYTES;

@@ -20,7 +20,10 @@ export interface ChannelStatus {
   readonly live: boolean;
   /** Connected neighbours. */
   readonly peers: number;
-  /** Media held ahead of the newest delivered window, in seconds; for a publisher, media kept for upload. */
+  /**
+   * For a viewer: how long a player that opened the channel at the first window could go on if nothing more came. For a publisher: media kept for
+   * upload. Seconds.
+   */
   readonly bufferSeconds: number;
   /** Since the start of the process. */
   readonly upBytes: TrafficByKind;

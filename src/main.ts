@@ -1,0 +1,179 @@
+/**
+ * The command line: reads arguments and environment, starts what they ask for, prints what a person or a script needs, and stops it cleanly.
+ */
+import { argv, env, exit } from 'node:process';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { ShoalError } from './kernel/errors.js';
+import { readConfigFiles } from './io/config-file.js';
+import { generateSeed } from './io/crypto.js';
+import { KeyFile } from './io/key-file.js';
+import { createLogger } from './io/logger.js';
+import { launchPlayer, type PlayerName } from './io/player.js';
+import { Terminal } from './io/terminal.js';
+import { slugOf } from './plugins/channel-slug.js';
+import { CONFIG_OPTIONS, resolveConfig, type ShoalConfig } from './plugins/config.js';
+import { progressLine, stationInstructions, viewerInstructions } from './plugins/instructions.js';
+import { type RunningShoal, type ShoalOptions, startStation, VERSION, watchChannel } from './shoal.js';
+
+interface CommonOptions {
+  readonly config?: string;
+  readonly data?: string;
+  readonly set: readonly string[];
+  readonly json?: boolean;
+}
+
+const STATUS_PERIOD_MS = 1_000;
+/** npm passes on the Ctrl+C that the terminal has sent already: two signals this close are one. */
+const SAME_SIGNAL_MS = 300;
+/** A stop that takes longer than this is cut short. */
+const STOP_MS = 2_800;
+
+const terminal = new Terminal();
+
+const program = new Command('shoal')
+  .description('One live source, one swarm: publish with RTMP, watch in any player.')
+  .version(VERSION)
+  .showHelpAfterError('(shoal --help lists the commands)');
+
+common(program.command('start'))
+  .description('run a station: RTMP in, tracker, web page, and a test card')
+  .option('--json', 'print one JSON value per line: first "ready", then "status" every second')
+  .action((options: CommonOptions) => run(options, (shoal) => startStation(shoal)));
+
+common(program.command('watch'))
+  .description('watch a channel in any player on this machine')
+  .argument('<link>', 'magnet or shoal: link, or a bare channel id')
+  .option('--json', 'print one JSON value per line: first "ready", then "status" every second')
+  .addOption(new Option('--player <player>', 'open the channel in a player').choices(['mpv', 'vlc', 'ffplay']))
+  .action((link: string, options: CommonOptions & { readonly player?: PlayerName }) => {
+    return run(options, (shoal) => watchChannel(link, shoal), options.player);
+  });
+
+const channel = program.command('channel').description('make and list the channels of this station');
+common(channel.command('create'))
+  .description('make a channel; a station that runs on the same data folder has it within seconds')
+  .argument('<name>', 'name for people', nonEmpty)
+  .option('--source <name>', 'name of the source; redundant stations of one source use the same (default: from the name)')
+  .action((name: string, options: CommonOptions & { readonly source?: string }) => createChannel(name, options));
+common(channel.command('list'))
+  .description('list the channels and their stream keys')
+  .action((options: CommonOptions) => listChannels(options));
+
+const config = program.command('config').description('look at the configuration');
+common(config.command('check'))
+  .description('say whether the configuration is right, and if not, what is wrong and where')
+  .action((options: CommonOptions) => {
+    loadConfig(options);
+    terminal.line('The configuration is right.');
+  });
+common(config.command('show'))
+  .description('print the configuration as it is in force')
+  .action((options: CommonOptions) => showConfig(loadConfig(options).config));
+
+await program.parseAsync(argv).catch(fail);
+
+function common(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration file (default: config/shoal.json5)')
+    .option('--data <dir>', 'folder for everything that is kept (default: data)')
+    .option('--set <key=value>', 'set one option, as in relay.http.port=0; may be repeated', collect, []);
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function nonEmpty(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('a name has at least one character');
+  return text.trim();
+}
+
+function loadConfig(options: CommonOptions): { readonly config: ShoalConfig; readonly explicitKeys: ReadonlySet<string> } {
+  const configHome = env['XDG_CONFIG_HOME'];
+  const { defaults, file } = readConfigFiles({ currentDir: process.cwd(), file: options.config, configHome });
+  const data = options.data === undefined ? [] : [`dataDir=${options.data}`];
+  return resolveConfig({ defaults, file, environment: env, settings: [...data, ...options.set] });
+}
+
+/** Starts, reports, and stops at the first signal; a second signal ends the process at once. */
+async function run(options: CommonOptions, start: (shoal: ShoalOptions) => Promise<RunningShoal>, player?: PlayerName): Promise<void> {
+  const { config: loaded, explicitKeys } = loadConfig(options);
+  const log = createLogger(loaded.log);
+  let shoal: RunningShoal | undefined;
+  let stopping = false;
+  let firstSignalMs = 0;
+  const stop = (): void => {
+    if (stopping && performance.now() - firstSignalMs > SAME_SIGNAL_MS) exit(130);
+    if (stopping) return;
+    stopping = true;
+    firstSignalMs = performance.now();
+    setTimeout(() => exit(1), STOP_MS).unref();
+    void Promise.resolve(shoal?.stop()).then(() => exit(0));
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  // Nothing remote may end the process; what reaches here is our own bug, and is logged as one.
+  process.on('uncaughtException', (error) => log.error('internal error', { error: error.stack ?? error.message }));
+  process.on('unhandledRejection', (reason) => log.error('internal error', { error: reason instanceof Error ? reason.stack : String(reason) }));
+  shoal = await start({ config: loaded, explicitKeys, log });
+  if (stopping) return;
+  report(shoal, options.json === true);
+  const address = shoal.ready.channels[0]?.watch.flv;
+  if (player && address) launchPlayer(player, address);
+}
+
+function report(shoal: RunningShoal, json: boolean): void {
+  const { ready } = shoal;
+  if (json) {
+    terminal.json(ready);
+    setInterval(() => terminal.json(statusLine(shoal)), STATUS_PERIOD_MS);
+    return;
+  }
+  const [first] = ready.channels;
+  const viewing = first?.publish === null;
+  const lines = viewing ? viewerInstructions(ready.page, first) : stationInstructions(ready.page, ready.channels);
+  for (const line of lines) terminal.line(line);
+  if (!viewing) return;
+  setInterval(() => {
+    const [status] = shoal.status().channels;
+    if (status) terminal.progress(progressLine(status.name, status));
+  }, STATUS_PERIOD_MS);
+}
+
+/** One channel's figures stand at the top level too, so that a script that watches one channel need not look into a list. */
+function statusLine(shoal: RunningShoal): unknown {
+  const status = shoal.status();
+  const [only] = status.channels;
+  return status.channels.length === 1 && only ? { ...only, ...status } : status;
+}
+
+function createChannel(name: string, options: CommonOptions & { readonly source?: string }): void {
+  const keys = KeyFile.open(loadConfig(options).config.dataDir, generateSeed);
+  const slug = slugOf(name, `channel-${keys.channels().length + 1}`);
+  keys.addChannel({ slug, name, source: options.source ?? slug, container: 'flv' });
+  terminal.line(`Channel "${name}" is made.`);
+  terminal.line(`  Stream key   ${keys.streamKey(slug)}`);
+  terminal.line('  A running station has it within seconds; otherwise "shoal start" prints its addresses and its link.');
+}
+
+function listChannels(options: CommonOptions): void {
+  const { config: loaded } = loadConfig(options);
+  const keys = KeyFile.open(loaded.dataDir, generateSeed);
+  const declared = loaded.station.channels.map(({ name, key }) => ({ name, key: key ?? keys.streamKey(slugOf(name, name)) }));
+  const made = keys.channels().map(({ name, slug }) => ({ name, key: keys.streamKey(slug) }));
+  for (const { name, key } of [...declared, ...made]) terminal.line(`${name}   stream key ${key}`);
+  if (declared.length + made.length === 0) terminal.line('There is no channel yet: shoal channel create "My channel"');
+}
+
+function showConfig(shown: ShoalConfig): void {
+  for (const { key } of CONFIG_OPTIONS) {
+    const value = key.split('.').reduce<unknown>((inner, part) => (inner as Readonly<Record<string, unknown>>)[part], shown);
+    terminal.line(`${key} = ${key === 'station.channels' ? `${shown.station.channels.length} channels` : JSON.stringify(value)}`);
+  }
+}
+
+function fail(error: unknown): never {
+  if (error instanceof ShoalError && error.code !== 'INVARIANT') process.stderr.write(`shoal: ${error.message}\n`);
+  else process.stderr.write(`shoal: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
+  exit(1);
+}

@@ -1,0 +1,189 @@
+/**
+ * The station: takes sources in over RTMP and publishes each as a channel. Publishing needs the channel's stream key.
+ *
+ * Channels come from the configuration, from `shoal channel create` (also while it runs) and, on `shoal start`, the test card. Whoever
+ * publishes to the test card's channel with its key takes the card's place until he leaves.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createSigner } from '../io/crypto.js';
+import { startTestCard, type TestCard } from '../io/ffmpeg.js';
+import type { KeyFile } from '../io/key-file.js';
+import type { MediaHost, PublishDecision, PublishRequest } from '../io/media-host.js';
+import { ShoalError } from '../kernel/errors.js';
+import type { Log, Signer } from '../kernel/ports.js';
+import type { InfoHash, Milliseconds } from '../kernel/units.js';
+import type { WatchAddresses } from '../relay/local-channel.js';
+import { slugOf } from './channel-slug.js';
+import type { SwarmContext } from './live-swarm.js';
+import type { Plugin } from './plugin.js';
+import type { Portal } from './portal.js';
+import { type DeclaredChannel, StationChannel, streamPathOf } from './station-channel.js';
+
+export interface StationOptions {
+  readonly context: SwarmContext;
+  readonly keys: KeyFile;
+  readonly portal: Portal;
+  readonly host: MediaHost;
+  readonly trackers: readonly string[];
+  readonly peerAddress: string;
+  readonly watch: (slug: string) => WatchAddresses;
+  /** A channel is about to join its swarm: the tracker must know it. */
+  readonly onChannel: (id: InfoHash) => void;
+}
+
+/** What publishers need to know of a channel. */
+export interface PublishAddress {
+  /** Server address for the encoder. */
+  readonly rtmp: string;
+  /** Stream key: the second field in OBS; for ffmpeg it is appended to the address. */
+  readonly key: string;
+}
+
+export const RTMP_APP = 'live';
+export const TEST_CARD_NAME = 'Test card';
+const CHANNEL_POLL_MS: Milliseconds = 2_000;
+/** After a person has published to the test card's channel, the card comes back this long after he left. */
+const CARD_RETURN_MS: Milliseconds = 3_000;
+
+export class Station implements Plugin {
+  readonly name = 'station';
+  readonly #options: StationOptions;
+  readonly #log: Log;
+  readonly #signer: Signer;
+  readonly #channels = new Map<string, StationChannel>();
+  /** By slug. */
+  readonly #streamKeys = new Map<string, string>();
+  /** Only our own ffmpeg knows it; a new one each time. */
+  readonly #cardKey = randomBytes(18).toString('base64url');
+  #card: TestCard | undefined;
+  #cardReturn: NodeJS.Timeout | undefined;
+  #poll: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: StationOptions) {
+    this.#options = options;
+    this.#log = options.context.log;
+    this.#signer = createSigner(options.keys.ownerSeed);
+  }
+
+  get channels(): readonly StationChannel[] {
+    return [...this.#channels.values()];
+  }
+
+  /** @throws ShoalError `CHANNEL_EXISTS` when two channels would have one slug, `CHANNEL_NAME` for an unusable source. */
+  async start(): Promise<void> {
+    const { config } = this.#options.context;
+    if (config.station.testCard) this.#add({ slug: slugOf(TEST_CARD_NAME, 'card'), name: TEST_CARD_NAME, source: 'test card', container: 'flv' });
+    for (const { name, source, key } of config.station.channels) this.#add(declare(name, source), key);
+    for (const channel of this.#options.keys.channels()) this.#add(channel);
+    this.#poll = setInterval(() => this.#addCreated(), CHANNEL_POLL_MS);
+    if (config.station.testCard) await this.#startCard();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#poll);
+    clearTimeout(this.#cardReturn);
+    await this.#card?.stop();
+    await Promise.all(this.channels.map((channel) => channel.stop()));
+  }
+
+  publishAddress(slug: string): PublishAddress {
+    return { rtmp: this.#rtmpServer, key: this.#streamKeys.get(slug) ?? '' };
+  }
+
+  get #rtmpServer(): string {
+    return `rtmp://${this.#options.context.config.station.rtmp.host}:${this.#options.host.port}/${RTMP_APP}`;
+  }
+
+  /** Decides who may publish: the name is a stream key, or a channel's name with `?key=` and the stream key. */
+  authorise(request: PublishRequest): PublishDecision {
+    if (request.app !== RTMP_APP) return refuse(`the application is "${request.app}", expected "${RTMP_APP}" as in ${this.#rtmpServer}`);
+    if (sameSecret(request.name, this.#cardKey)) return this.#allow(slugOf(TEST_CARD_NAME, 'card'));
+    for (const [slug, key] of this.#streamKeys) {
+      if (!sameSecret(request.name, key) && !(request.name === slug && sameSecret(request.query['key'] ?? '', key))) continue;
+      this.#giveWay(slug);
+      return this.#allow(slug);
+    }
+    const named = this.#streamKeys.has(request.name);
+    return refuse(named ? `the stream key of channel "${request.name}" is missing or wrong` : 'the stream key belongs to no channel of this station');
+  }
+
+  #allow(slug: string): PublishDecision {
+    return { allowed: true, streamPath: streamPathOf(slug) };
+  }
+
+  #add(declared: DeclaredChannel, key?: string): void {
+    const { slug, name } = declared;
+    if (this.#channels.has(slug)) {
+      throw new ShoalError('CHANNEL_EXISTS', `channel "${name}": there is another channel whose address is "${slug}"; give one of them another name`);
+    }
+    const { context, host, portal, trackers, peerAddress, keys, watch } = this.#options;
+    this.#streamKeys.set(slug, key ?? keys.streamKey(slug));
+    const channel: StationChannel = new StationChannel({
+      declared,
+      context,
+      host,
+      signer: this.#signer,
+      trackers,
+      peerAddress,
+      players: () => portal.players(channel.id) + host.playerCount(streamPathOf(slug)),
+      watch: () => watch(slug),
+    });
+    this.#channels.set(slug, channel);
+    this.#options.onChannel(channel.id);
+    portal.add(channel);
+    channel.start();
+  }
+
+  /** Channels made by `shoal channel create` since the last look. */
+  #addCreated(): void {
+    try {
+      for (const channel of this.#options.keys.channels()) if (!this.#channels.has(channel.slug)) this.#add(channel);
+    } catch (error) {
+      this.#log.warn('new channels cannot be read', { error: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  async #startCard(): Promise<void> {
+    try {
+      this.#card = await startTestCard({ rtmpUrl: `${this.#rtmpServer}/${this.#cardKey}`, log: this.#log });
+    } catch (error) {
+      if (!(error instanceof ShoalError) || error.code !== 'FFMPEG_MISSING') throw error;
+      this.#log.warn(error.message);
+    }
+  }
+
+  /** A person publishes to the test card's channel: the card makes room, and comes back when he has left. */
+  #giveWay(slug: string): void {
+    if (slug !== slugOf(TEST_CARD_NAME, 'card') || !this.#card) return;
+    const card = this.#card;
+    this.#card = undefined;
+    void card.stop();
+    this.#options.host.dropPublisher(streamPathOf(slug), 'a publisher takes the place of the test card');
+    this.#awaitReturn(slug);
+  }
+
+  #awaitReturn(slug: string): void {
+    this.#cardReturn = setTimeout(() => {
+      if (this.#stopped) return;
+      if (this.#options.host.isPublished(streamPathOf(slug))) this.#awaitReturn(slug);
+      else void this.#startCard();
+    }, CARD_RETURN_MS);
+  }
+}
+
+function declare(name: string, source: string | undefined): DeclaredChannel {
+  const slug = slugOf(name, `channel-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`);
+  return { slug, name, source: source ?? slug, container: 'flv' };
+}
+
+function refuse(reason: string): PublishDecision {
+  return { allowed: false, reason };
+}
+
+/** In constant time, whatever the lengths. */
+function sameSecret(given: string, secret: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(secret));
+}

@@ -1,0 +1,236 @@
+/**
+ * Shoal as a library: a station, or the viewer of one channel, composed from configuration.
+ *
+ * This is the one place that knows every part. Each function resolves when all is up and rejects with a `ShoalError` that a person
+ * understands when something cannot be had; what had been started by then is stopped again.
+ */
+import { parseLink } from './ingest/channel-link.js';
+import { generateSeed, nodeHasher, nodeVerifier } from './io/crypto.js';
+import { HttpServer } from './io/http-server.js';
+import { KeyFile } from './io/key-file.js';
+import type { MediaHost, MediaHostOptions } from './io/media-host.js';
+import { isLoopback, ownAddress } from './io/own-address.js';
+import { PeerNetwork } from './io/peer-network.js';
+import { TrackerServer } from './io/tracker-server.js';
+import { Malformed, ShoalError } from './kernel/errors.js';
+import type { Log } from './kernel/ports.js';
+import { TokenBucket } from './kernel/token-bucket.js';
+import type { InfoHash } from './kernel/units.js';
+import type { ShoalConfig } from './plugins/config.js';
+import type { SwarmContext } from './plugins/live-swarm.js';
+import { PluginStack } from './plugins/plugin.js';
+import { Portal } from './plugins/portal.js';
+import { type PublishAddress, RTMP_APP, Station } from './plugins/station.js';
+import { Viewer } from './plugins/viewer.js';
+import type { ChannelStatus } from './relay/channel-status.js';
+import type { LocalChannel, WatchAddresses } from './relay/local-channel.js';
+
+export { ShoalError } from './kernel/errors.js';
+export type { ShoalConfig } from './plugins/config.js';
+
+/** Of the package. */
+export const VERSION = '0.1.0';
+
+export interface ShoalOptions {
+  readonly config: ShoalConfig;
+  /** Dotted keys that somebody set; a viewer takes any free port for those that nobody did. */
+  readonly explicitKeys?: ReadonlySet<string>;
+  readonly log: Log;
+}
+
+/** One channel in the ready report. */
+export interface ReadyChannel {
+  readonly id: InfoHash;
+  readonly name: string;
+  /** Magnet form. */
+  readonly link: string;
+  readonly shoalLink: string;
+  /** Where and with which key to publish; null for a viewer. */
+  readonly publish: PublishAddress | null;
+  readonly watch: WatchAddresses;
+}
+
+/** What a script needs to know when all is up. */
+export interface ReadyReport {
+  readonly event: 'ready';
+  /** Address of the web page. */
+  readonly page: string;
+  readonly channels: readonly ReadyChannel[];
+}
+
+/** The figures of one channel, with its names. */
+export interface ChannelReport extends ChannelStatus {
+  readonly id: InfoHash;
+  readonly name: string;
+}
+
+/** The figures of all channels. */
+export interface StatusReport {
+  readonly event: 'status';
+  readonly channels: readonly ChannelReport[];
+}
+
+export interface RunningShoal {
+  readonly ready: ReadyReport;
+  status(): StatusReport;
+  /** Bounded to about three seconds; safe to call again. */
+  stop(): Promise<void>;
+}
+
+/** Starts a station: tracker, peer port, page, RTMP host, channels, and the test card if it is on. */
+export async function startStation(options: ShoalOptions): Promise<RunningShoal> {
+  const { config, log } = options;
+  const stack = new PluginStack(log);
+  const known = new Set<InfoHash>();
+  const keys = KeyFile.open(config.dataDir, generateSeed);
+  const tracker = config.tracker.enabled ? await startTracker(config, log, stack, (id) => known.has(id)) : null;
+  const context = await startSwarmContext(options, stack, config.swarm.port);
+  const web = await startWeb(options, stack, config.relay.http.port, `rtmp://${config.station.rtmp.host}:${config.station.rtmp.port}/${RTMP_APP}`);
+  let station: Station | undefined;
+  const host = await startHost(stack, {
+    ...config.station.rtmp,
+    authorisePublish: (request) => station?.authorise(request) ?? { allowed: false, reason: 'the station is still starting' },
+    silentPublisherMs: config.station.silentPublisherMs,
+    playerQueueBytesMax: config.relay.player.queueBytesMax,
+    log,
+  });
+  const outside = publicHost(config);
+  const started = new Station({
+    context,
+    keys,
+    portal: web.portal,
+    host,
+    trackers: [...(tracker ? trackerUrls(tracker, config, outside) : []), ...config.tracker.announce],
+    peerAddress: `${outside}:${context.network.port}`,
+    watch: (slug) => watchAddresses(slug, web.base, `rtmp://${localName(config.station.rtmp.host)}:${host.port}/${RTMP_APP}/${slug}`),
+    onChannel: (id) => known.add(id),
+  });
+  station = started;
+  await stack.start(started);
+  const publish = (channel: LocalChannel): PublishAddress => started.publishAddress(channel.slug);
+  return running(web.base, () => started.channels, publish, stack);
+}
+
+/**
+ * Joins the channel that `link` names and serves it on this machine.
+ *
+ * @throws ShoalError `LINK_MALFORMED`, `PORT_TAKEN`.
+ */
+export async function watchChannel(link: string, options: ShoalOptions): Promise<RunningShoal> {
+  const { config, log, explicitKeys } = options;
+  const parsed = parseLink(link);
+  if (parsed instanceof Malformed) throw new ShoalError('LINK_MALFORMED', `This link cannot be used: ${parsed.reason}`);
+  const portUnlessSet = (key: string, port: number): number => (explicitKeys?.has(key) ? port : 0);
+  const stack = new PluginStack(log);
+  const context = await startSwarmContext(options, stack, portUnlessSet('swarm.port', config.swarm.port));
+  const web = await startWeb(options, stack, portUnlessSet('relay.http.port', config.relay.http.port), null);
+  let rtmpPort: number | null = null;
+  const viewer = new Viewer({
+    context,
+    link: parsed,
+    portal: web.portal,
+    watch: (slug) => watchAddresses(slug, web.base, `rtmp://${localName(config.relay.rtmp.host)}:${rtmpPort}/${RTMP_APP}/${slug}`),
+    onUnusable: (reason) => log.error(`The link's id is no channel that this version can play: ${reason}`),
+  });
+  // The swarm is joined before the RTMP host is loaded, so that the first picture does not wait for it.
+  await stack.start(viewer);
+  const host = await startHost(stack, {
+    ...config.relay.rtmp,
+    authorisePublish: () => ({ allowed: false, reason: 'this is a viewer; publish to a station' }),
+    playerQueueBytesMax: config.relay.player.queueBytesMax,
+    log,
+  });
+  rtmpPort = host.port;
+  viewer.serveRtmp(host);
+  return running(web.base, () => [viewer], () => null, stack);
+}
+
+/** What holds for every start of a part that is not a plugin of its own: if it fails, all before it is stopped. */
+async function startPart<Part>(stack: PluginStack, name: string, make: () => Promise<Part>, stop: (part: Part) => Promise<void>): Promise<Part> {
+  const made: Part[] = [];
+  await stack.start({
+    name,
+    start: async () => void made.push(await make()),
+    stop: async () => {
+      for (const part of made) await stop(part);
+    },
+  });
+  return made[0] as Part;
+}
+
+function startTracker(config: ShoalConfig, log: Log, stack: PluginStack, allow: (id: InfoHash) => boolean): Promise<TrackerServer> {
+  const { host, port, intervalMs } = config.tracker;
+  const start = (): Promise<TrackerServer> => TrackerServer.start({ host, httpPort: port, udpPort: port, intervalMs, allow, log });
+  return startPart(stack, 'tracker', start, (tracker) => tracker.stop());
+}
+
+async function startSwarmContext(options: ShoalOptions, stack: PluginStack, port: number): Promise<SwarmContext> {
+  const { config, log } = options;
+  const { host, maxConnections, uploadBytesPerSecond, downloadBytesPerSecond } = config.swarm;
+  const start = (): Promise<PeerNetwork> => PeerNetwork.start({ host, port, maxConnections, log, hasher: nodeHasher });
+  const network = await startPart(stack, 'peer network', start, (started) => started.stop());
+  const uplink = new TokenBucket(uploadBytesPerSecond);
+  const downlink = new TokenBucket(downloadBytesPerSecond);
+  return { config, log, network, hasher: nodeHasher, verifier: nodeVerifier, uplink, downlink };
+}
+
+interface Web {
+  readonly portal: Portal;
+  /** `http://127.0.0.1:8080` */
+  readonly base: string;
+}
+
+async function startWeb(options: ShoalOptions, stack: PluginStack, port: number, publishRtmp: string | null): Promise<Web> {
+  const { config, log } = options;
+  const { host, allowedHosts } = config.relay.http;
+  const start = (): Promise<HttpServer> => HttpServer.start({ host, port, allowedHosts, log });
+  const server = await startPart(stack, 'web server', start, (started) => started.stop());
+  const makePortal = async (): Promise<Portal> => new Portal({ server, log, version: VERSION, publishRtmp });
+  const portal = await startPart(stack, 'portal', makePortal, async (started) => started.stop());
+  return { portal, base: `http://${localName(host)}:${server.port}` };
+}
+
+/** Loaded only here: node-media-server takes longer to load than everything else together. */
+function startHost(stack: PluginStack, hostOptions: MediaHostOptions): Promise<MediaHost> {
+  const start = async (): Promise<MediaHost> => (await import('./io/media-host.js')).MediaHost.start(hostOptions);
+  return startPart(stack, 'media host', start, (host) => host.stop());
+}
+
+/** The name by which a player on this machine reaches a listener. */
+function localName(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function publicHost(config: ShoalConfig): string {
+  if (config.swarm.publicHost !== 'auto') return config.swarm.publicHost;
+  return isLoopback(config.swarm.host) ? config.swarm.host : ownAddress();
+}
+
+function trackerUrls(tracker: TrackerServer, config: ShoalConfig, outside: string): readonly string[] {
+  const host = isLoopback(config.tracker.host) ? config.tracker.host : outside;
+  const http = `http://${host}:${tracker.httpPort}/announce`;
+  return tracker.udpPort === null ? [http] : [http, `udp://${host}:${tracker.udpPort}`];
+}
+
+function watchAddresses(slug: string, base: string, rtmp: string): WatchAddresses {
+  const { flv, hls } = Portal.paths(slug);
+  return { flv: `${base}${flv}`, wsFlv: `${base.replace('http', 'ws')}${flv}`, rtmp, hls: `${base}${hls}`, mms: null };
+}
+
+function running(
+  base: string,
+  channels: () => readonly LocalChannel[],
+  publish: (channel: LocalChannel) => PublishAddress | null,
+  stack: PluginStack,
+): RunningShoal {
+  const ready = channels().map((channel) => {
+    const { id, name, link, shoalLink } = channel;
+    return { id, name, link, shoalLink, publish: publish(channel), watch: channel.watch() };
+  });
+  return {
+    ready: { event: 'ready', page: `${base}/`, channels: ready },
+    status: () => ({ event: 'status', channels: channels().map((channel) => ({ id: channel.id, name: channel.name, ...channel.status() })) }),
+    stop: () => stack.stop(),
+  };
+}
