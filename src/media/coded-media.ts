@@ -106,7 +106,7 @@ function audioPayload(body: Uint8Array): Payload | undefined {
 }
 
 function videoCodecString(fourCc: string, record: Uint8Array): string | undefined {
-  if (fourCc === 'avc1') return record.length < 7 ? undefined : `avc1.${hex(record, 1, 4)}`;
+  if (fourCc === 'avc1') return record.length < 4 ? undefined : `avc1.${hex(record, 1, 4)}`;
   if (fourCc === 'hvc1') return hevcCodecString(record);
   if (fourCc === 'av01') return av1CodecString(record);
   if (fourCc === 'vp09') return vp9CodecString(record);
@@ -149,8 +149,9 @@ function vp9CodecString(record: Uint8Array): string | undefined {
 function aacConfig(config: Uint8Array): AudioConfig | undefined {
   const objectType = (config[0] ?? 0) >> 3;
   const rateIndex = (((config[0] ?? 0) & 7) << 1) | ((config[1] ?? 0) >> 7);
-  const channels = ((config[1] ?? 0) >> 3) & 0x0f;
-  const sampleRate = rateIndex === 15 ? readUint24Bits(config) : SAMPLE_RATES[rateIndex];
+  const escaped = rateIndex === 15;
+  const channels = ((config[escaped ? 4 : 1] ?? 0) >> 3) & 0x0f;
+  const sampleRate = escaped ? readEscapedRate(config) : SAMPLE_RATES[rateIndex];
   const named = objectType === 2 || objectType === 5 || objectType === 29;
   if (config.length < 2 || sampleRate === undefined || sampleRate === 0 || channels === 0 || !named) return undefined;
   const channelCount = channels === 7 ? 8 : channels;
@@ -158,10 +159,9 @@ function aacConfig(config: Uint8Array): AudioConfig | undefined {
 }
 
 /** An escaped sample rate: 24 bits that start at bit 9. */
-function readUint24Bits(config: Uint8Array): number | undefined {
+function readEscapedRate(config: Uint8Array): number | undefined {
   if (config.length < 5) return undefined;
-  const bits = (((config[1] ?? 0) & 0x7f) << 17) | ((config[2] ?? 0) << 9) | ((config[3] ?? 0) << 1) | ((config[4] ?? 0) >> 7);
-  return bits;
+  return (((config[1] ?? 0) & 0x7f) << 17) | ((config[2] ?? 0) << 9) | ((config[3] ?? 0) << 1) | ((config[4] ?? 0) >> 7);
 }
 
 function mp3Config(frame: Uint8Array): AudioConfig | undefined {
