@@ -144,7 +144,7 @@ function report(shoal: RunningShoal, json: boolean): void {
 function statusLine(shoal: RunningShoal): unknown {
   const status = shoal.status();
   const [only] = status.channels;
-  return status.channels.length === 1 && only ? { ...only, ...status } : status;
+  return status.channels.length === 1 && only ? { event: status.event, ...only, channels: status.channels } : status;
 }
 
 function createChannel(name: string, options: CommonOptions & { readonly source?: string }): void {
