@@ -14,6 +14,11 @@ export function ownAddress(): string {
   return '127.0.0.1';
 }
 
+/** Every address of this machine's interfaces, in the form the operating system gives. */
+export function ownAddresses(): ReadonlySet<string> {
+  return new Set(Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address)));
+}
+
 /** True for an address that only this machine can reach. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');

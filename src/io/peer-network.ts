@@ -11,6 +11,7 @@ import type { PeerAddress } from '../kernel/peer-address.js';
 import type { Clock, Hasher, Log } from '../kernel/ports.js';
 import { Rng } from '../kernel/rng.js';
 import type { InfoHash } from '../kernel/units.js';
+import { ownAddresses } from './own-address.js';
 import {
   type Greeting,
   PEER_WIRE_LIMITS,
@@ -110,6 +111,7 @@ export class PeerNetwork {
       log: this.#options.log,
       rng: this.#rng.fork(),
       timings: { ...SWARM_TIMINGS, ...this.#options.timings },
+      ownHosts: ownAddresses(),
       nextConnectionId: () => `c${++this.#connectionCount}`,
       dial: (address, greeting, events) => this.#dial(address, greeting, events),
       forget: (swarm) => this.#swarms.delete(swarm.infoHash),

@@ -71,6 +71,8 @@ export interface SwarmHost {
   readonly log: Log;
   readonly rng: Rng;
   readonly timings: SwarmTimings;
+  /** Addresses of this machine beyond loopback. */
+  readonly ownHosts: ReadonlySet<string>;
   /** A connection id never used before. */
   nextConnectionId(): ConnectionId;
   /** Begins to connect; undefined when the process has no place for another connection. */
@@ -114,7 +116,7 @@ export class Swarm {
     this.#options = options;
     this.#log = host.log.child({ infoHash: options.infoHash });
     const { maxConnections, targetConnections } = options;
-    this.#pool = new ConnectionPool({ ownPeerId: host.peerId, maxConnections, targetConnections, rng: host.rng });
+    this.#pool = new ConnectionPool({ ownPeerId: host.peerId, maxConnections, targetConnections, rng: host.rng, ownHosts: host.ownHosts });
     this.#metadata = new MetadataExchange(options.infoHash, host.hasher, null);
     if (options.metadata !== null) this.#checkMetadata(options.metadata);
     this.#cancelTick = host.clock.schedule(() => this.#tick(), host.timings.tickMs);

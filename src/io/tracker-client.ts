@@ -12,10 +12,10 @@
  */
 
 import { isIP, isIPv4 } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import Client, { type AnnounceOptions, type Tracker } from 'bittorrent-tracker/client';
 import type { Log } from '../kernel/ports.js';
 import type { Bytes, InfoHash, Milliseconds } from '../kernel/units.js';
+import { ownAddresses } from './own-address.js';
 import { announceByHttp, PEERS_PER_RESPONSE_MAX_COUNT, printable } from './tracker-http.js';
 
 export interface PeerAddress {
@@ -345,9 +345,7 @@ function parsePeerAddress(text: string): PeerAddress | undefined {
 }
 
 function isOwnAddress({ host, port }: PeerAddress, ownPort: number): boolean {
-  if (port !== ownPort) return false;
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  return own.some(({ address }) => address === host);
+  return port === ownPort && ownAddresses().has(host);
 }
 
 function outcomeOf(error: unknown): Outcome {

@@ -48,6 +48,8 @@ export interface ConnectionPoolOptions {
   /** Connections to reach by dialling; `want` changes it. */
   readonly targetConnections: number;
   readonly rng: Rng;
+  /** Addresses of this machine beyond loopback; a peer there is never banned together with its neighbours. */
+  readonly ownHosts?: ReadonlySet<string>;
 }
 
 /** A connection whose BitTorrent handshake has come. */
@@ -205,7 +207,7 @@ export class ConnectionPool {
     const address = host === undefined || target.port === undefined ? undefined : makeAddress(host, target.port);
     remember(this.#bans.peers, target.peerId, nowMs + BAN_MS);
     if (address !== undefined) remember(this.#bans.addresses, formatAddress(address), nowMs + BAN_MS);
-    if (host !== undefined && addressScope(host) !== 'loopback') remember(this.#bans.hosts, host, nowMs + BAN_MS);
+    if (host !== undefined && !this.#isThisMachine(host)) remember(this.#bans.hosts, host, nowMs + BAN_MS);
     for (const [key, candidate] of this.#candidates) {
       if (this.#isAddressBanned(candidate.address, nowMs)) this.#candidates.delete(key);
     }
@@ -261,10 +263,15 @@ export class ConnectionPool {
     return best[this.#options.rng.below(best.length)];
   }
 
+  /** Many peers may run on one machine, and on this one they are told apart by port alone. */
+  #isThisMachine(host: string): boolean {
+    return addressScope(host) === 'loopback' || this.#options.ownHosts?.has(host) === true;
+  }
+
   #makeRoom(address: PeerAddress, source: CandidateSource): boolean {
     const all = [...this.#candidates.values()];
     const sameHost = all.filter((candidate) => candidate.address.host === address.host).length;
-    if (sameHost >= CANDIDATES_PER_HOST_MAX && addressScope(address.host) !== 'loopback') return false;
+    if (sameHost >= CANDIDATES_PER_HOST_MAX && !this.#isThisMachine(address.host)) return false;
     const isHearsay = (of: CandidateSource): boolean => of === 'pex' || of === 'incoming';
     if (isHearsay(source) && all.filter((candidate) => isHearsay(candidate.source)).length >= HEARSAY_CANDIDATES_MAX) return false;
     if (all.length < CANDIDATES_MAX) return true;
