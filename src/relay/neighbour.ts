@@ -1,8 +1,7 @@
 /**
  * All that the exchange remembers of one neighbour: what it holds, how fast it answers, what it was told, how it behaved.
  */
-import { Bitfield } from '../kernel/bitfield.js';
-import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../kernel/units.js';
+import type { Bytes, ConnectionId, Milliseconds, WindowNumber } from '../kernel/units.js';
 import { BufferMap } from './buffer-map.js';
 import { WaitTime } from './wait-time.js';
 
@@ -34,27 +33,8 @@ export class Neighbour {
   lastNewsMs: Milliseconds = 0;
   /** It has got one map with all details. */
   informed = false;
-  /** Its own share of windows that a publisher has not revealed to everybody yet. */
-  readonly #shares = new Map<WindowNumber, Bitfield>();
-
   constructor(id: ConnectionId, nowMs: Milliseconds) {
     this.id = id;
     this.lastHeardMs = nowMs;
-  }
-
-  /** A publisher gives this neighbour a piece of a new window to spread. */
-  assign(window: WindowNumber, piece: PieceIndex, pieceCount: number): void {
-    const share = this.#shares.get(window) ?? new Bitfield(pieceCount);
-    share.add(piece);
-    this.#shares.set(window, share);
-  }
-
-  /** What it may know of a window that is not revealed yet; undefined when it got no share. */
-  share(window: WindowNumber): Bitfield | undefined {
-    return this.#shares.get(window);
-  }
-
-  forgetShare(window: WindowNumber): void {
-    this.#shares.delete(window);
   }
 }

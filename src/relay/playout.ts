@@ -96,17 +96,6 @@ export class Playout {
   idle(nowMs: Milliseconds): void {
     this.#blockedSinceMs = nowMs;
   }
-
-  /** Media held in one piece behind the last delivered window, in windows. */
-  windowsAhead(): number {
-    let count = 0;
-    let number = this.next;
-    while (number !== undefined && this.#buffer.get(number)?.complete) {
-      count += 1;
-      number += 1;
-    }
-    return count;
-  }
 }
 
 /**
