@@ -23,7 +23,16 @@ export function stationInstructions(page: string, channels: readonly InstructedC
 
 /** Printed once when a viewer's endpoints are up. */
 export function viewerInstructions(page: string, channel: InstructedChannel): readonly string[] {
-  return ['', `Watching "${channel.name}".`, '', `  Watch in a browser   ${page}`, ...playerLines(channel.watch), '', '  Ctrl+C stops it.', ''];
+  return [
+    '',
+    `Watching "${channel.name}".`,
+    '',
+    `  Watch in a browser   ${page}`,
+    ...playerLines(channel.watch),
+    '',
+    '  Ctrl+C stops it.',
+    '',
+  ];
 }
 
 function channelLines({ name, watch }: InstructedChannel): readonly string[] {
@@ -45,7 +54,7 @@ function publishLines({ publish }: InstructedChannel): readonly string[] {
   if (!publish) return [];
   return [
     `  Publish from OBS     Server: ${publish.rtmp}   Stream key: ${publish.key}`,
-    `  Publish with ffmpeg  ffmpeg -re -i FILE -c:v libx264 -g 50 -c:a aac -f flv ${publish.rtmp}/${publish.key}`,
+    `  Publish with ffmpeg  ffmpeg -re -i FILE -c:v libx264 -pix_fmt yuv420p -g 50 -c:a aac -f flv ${publish.rtmp}/${publish.key}`,
   ];
 }
 
@@ -57,7 +66,7 @@ function linkLines({ link }: InstructedChannel): readonly string[] {
 export function progressLine(name: string, status: ChannelStatus): string {
   const parts = [
     name,
-    status.live ? 'live' : 'waiting for the publisher',
+    stateOf(status),
     `${status.peers} ${status.peers === 1 ? 'peer' : 'peers'}`,
     `buffer ${status.bufferSeconds.toFixed(1)} s`,
     `down ${kilobits(status.downBytesPerSecond)}`,
@@ -67,6 +76,12 @@ export function progressLine(name: string, status: ChannelStatus): string {
   if (status.delayMs !== null) parts.push(`delay ${(status.delayMs / 1000).toFixed(1)} s`);
   if (status.holes > 0) parts.push(`${status.holes} windows missed`);
   return parts.join(' · ');
+}
+
+/** Without a single peer nobody can say whether the channel is on the air. */
+function stateOf({ live, peers }: ChannelStatus): string {
+  if (live) return 'live';
+  return peers === 0 ? 'looking for peers' : 'waiting for the publisher';
 }
 
 function kilobits(bytesPerSecond: number): string {
