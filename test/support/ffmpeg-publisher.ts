@@ -17,6 +17,11 @@ const VIDEO_KILOBITS_PER_SECOND = 900;
 /** What the default encoder sends, without the container. */
 export const PUBLISHED_BYTES_PER_SECOND = ((VIDEO_KILOBITS_PER_SECOND + AUDIO_KILOBITS_PER_SECOND) * 1000) / 8;
 
+/** It ends when the server does; by itself `tee` goes on with what is left. */
+const RTMP_MUXER = '[f=flv:flvflags=no_duration_filesize:onfail=abort]';
+/** Every tag is in the file at once, so that a sudden end loses none. */
+const FILE_MUXER = '[f=flv:flvflags=no_duration_filesize:flush_packets=1]';
+
 export class FfmpegPublisher {
   readonly program: Program;
   readonly #file: string;
@@ -31,8 +36,17 @@ export class FfmpegPublisher {
     const bitRate = ['-sc_threshold', '0', '-b:v', `${rate}k`, '-maxrate', `${rate}k`, '-bufsize', `${rate}k`, '-threads', '1'];
     const audio = ['-c:a', 'aac', '-b:a', `${AUDIO_KILOBITS_PER_SECOND}k`, '-ac', '2'];
     const length = seconds === undefined ? [] : ['-t', String(seconds)];
-    const muxer = '[f=flv:flvflags=no_duration_filesize]';
-    const output = ['-map', '0:v', '-map', '1:a', '-flags', '+global_header', '-f', 'tee', `${muxer}${url}|${muxer}${this.#file}`];
+    const output = [
+      '-map',
+      '0:v',
+      '-map',
+      '1:a',
+      '-flags',
+      '+global_header',
+      '-f',
+      'tee',
+      `${RTMP_MUXER}${url}|${FILE_MUXER}${this.#file}`,
+    ];
     this.program = new Program('ffmpeg', [
       '-v',
       'error',
