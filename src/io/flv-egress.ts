@@ -147,10 +147,8 @@ export class FlvEgress {
     const viewer: Viewer = { outlet, state: 'new', overfullSinceMs: null, sentUpToMs: -1, startBytes: 0, stopWaiting };
     this.#viewers.add(viewer);
     this.#overfullTimer ??= setInterval(() => this.#closeOverfull(), OVERFULL_CHECK_MS);
-    if (this.#isReady()) {
-      this.#flush();
-      this.#start(viewer);
-    } else this.#awaitSecondTrack();
+    if (this.#isReady()) this.#flush();
+    else this.#awaitSecondTrack();
     return () => this.#leave(viewer);
   }
 

@@ -61,6 +61,10 @@ const WATCHED_MS: Milliseconds = 15_000;
 const DEFAULT_WIDTH = 1280;
 const DEFAULT_HEIGHT = 720;
 
+/** Box types as numbers. */
+const MOOF = 0x6d6f6f66;
+const MFHD = 0x6d666864;
+
 const VIDEO_CODECS: Readonly<Record<string, VideoCodec>> = { avc1: 'avc', hvc1: 'hevc', av01: 'av1', vp09: 'vp9' };
 const AUDIO_CODECS: Readonly<Record<string, AudioCodec>> = { mp4a: 'aac', '.mp3': 'mp3', Opus: 'opus', fLaC: 'flac' };
 const CORS_HEADERS: Readonly<Record<string, string>> = {
@@ -228,6 +232,7 @@ export class HlsMuxer {
     try {
       const { init, media } = await this.#mux(draft);
       if (run.stopped) return;
+      numberFragment(media, this.#nextSequence + 1);
       if (anew) run.initName = this.#storeInit(init);
       run.broken = false;
       this.#store({ bytes: media, initName: run.initName, durationMs: draft.durationMs, discontinuity: anew && this.#nextSequence > 0 });
@@ -327,6 +332,20 @@ function packet(bunny: Mediabunny, frame: SegmentFrame): EncodedPacket {
 
 function bytesOf(target: InstanceType<Mediabunny['BufferTarget']>): Uint8Array {
   return target.buffer === null ? new Uint8Array(0) : new Uint8Array(target.buffer);
+}
+
+/**
+ * Writes the fragment's number, which must grow from segment to segment (ISO/IEC 14496-12, 8.8.5; VLC complains otherwise): every
+ * segment is an output of its own to the muxer, and says 1. `mfhd` is the first box in `moof`, and `moof` a top-level box.
+ */
+function numberFragment(bytes: Uint8Array, sequence: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + 24 <= bytes.length; ) {
+    const sizeBytes = view.getUint32(at);
+    if (view.getUint32(at + 4) === MOOF && view.getUint32(at + 12) === MFHD) return view.setUint32(at + 20, sequence >>> 0);
+    if (sizeBytes < 8) return;
+    at += sizeBytes;
+  }
 }
 
 function wholePixels(value: number | undefined): number | undefined {

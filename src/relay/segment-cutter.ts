@@ -127,7 +127,8 @@ export class SegmentCutter {
 
   #takeAudioConfig(config: AudioConfig): SegmentDraft | null {
     if (this.#audio !== null && sameConfig(this.#audio.config, config)) return null;
-    const draft = this.discontinuity();
+    // A segment that needs an initialisation section of its own anyway may still gain a track: MP3 tells about itself only in frames.
+    const draft = this.#audio === null && this.#discontinuity ? null : this.discontinuity();
     this.#audio = { config, frames: [], frameMs: 23 };
     return draft;
   }

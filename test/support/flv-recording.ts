@@ -24,25 +24,6 @@ const RECIPES = {
   'h264-mp3': [...PICTURE, ...TONE, ...H264, '-c:a', 'libmp3lame', '-b:a', '64k'],
   /** Nothing that HLS can carry. */
   sorenson: [...PICTURE, '-c:v', 'flv1', '-g', '25'],
-  /** Large enough to fill a queue of some MiB: 8 Mbit/s of noise. */
-  heavy: [
-    '-f',
-    'lavfi',
-    '-i',
-    'nullsrc=size=640x360:rate=25,geq=random(1)*255:128:128',
-    '-c:v',
-    'libx264',
-    '-preset',
-    'ultrafast',
-    '-g',
-    '25',
-    '-b:v',
-    '8M',
-    '-minrate',
-    '8M',
-    '-bufsize',
-    '8M',
-  ],
 } as const;
 
 export type Recipe = keyof typeof RECIPES;

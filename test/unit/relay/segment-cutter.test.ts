@@ -94,6 +94,29 @@ test('another configuration ends the segment, and the next one is a break', () =
   assert.is(drafts[1]?.video?.config.codecString, 'avc1.4d001f');
 });
 
+test('audio that shows up within the first segment belongs to it; later it is a break', () => {
+  const { feed, drafts } = cutter();
+  pushAll(feed, [videoHeaderTag(), videoTag(0, true), videoTag(40, false), audioHeaderTag(), ...stretch(80, 4200, 1000)]);
+  assert.equal(
+    drafts.map(({ startMs, audio }) => [startMs, audio !== null]),
+    [
+      [0, true],
+      [2080, true],
+    ],
+  );
+  const late = cutter();
+  const silent = stretch(0, 2400, 1000).filter(({ type }) => type === VIDEO);
+  pushAll(late.feed, [videoHeaderTag(), ...silent, audioHeaderTag(), ...stretch(2400, 4500, 1000)]);
+  assert.equal(
+    late.drafts.map(({ startMs, discontinuity }) => [startMs, discontinuity]),
+    [
+      [0, true],
+      [2000, false],
+      [2400, true],
+    ],
+  );
+});
+
 test('a publisher that restarts is a break', () => {
   const { feed, drafts } = cutter();
   pushAll(feed, [...HEADERS, ...stretch(60_000, 63_000, 1000)]);

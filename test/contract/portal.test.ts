@@ -1,0 +1,197 @@
+import { readFileSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { TagFeed } from '../../src/relay/tag-feed.js';
+import { publishLive, recordFlv } from '../support/flv-recording.js';
+import { IDLE_STATUS, type PortalFixture, startPortal } from '../support/portal-fixture.js';
+import { until } from '../support/until.js';
+
+interface Schema {
+  readonly $ref?: string;
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: boolean;
+  readonly items?: Schema;
+}
+
+interface Operation {
+  readonly parameters?: readonly { readonly name: string }[];
+  readonly responses: Readonly<Record<string, { readonly content: Readonly<Record<string, { readonly schema: Schema }>> }>>;
+}
+
+interface Document {
+  readonly openapi: string;
+  readonly paths: Readonly<Record<string, { readonly get: Operation }>>;
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
+}
+
+let portal: PortalFixture;
+let id = '';
+
+test.before(async () => {
+  portal = await startPortal();
+  id = portal.channel('test-card', {
+    name: 'Test card',
+    status: () => ({ ...IDLE_STATUS, live: true, shareFromPeers: 0.4, delayMs: 900 }),
+  }).id;
+  portal.channel('other');
+});
+
+test.after(() => portal.stop());
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+/** The part of JSON Schema that the document uses; the first thing wrong, as a sentence. */
+function mismatch(document: Document, schema: Schema, value: unknown, where: string): string | null {
+  if (schema.$ref !== undefined)
+    return mismatch(document, document.components.schemas[schema.$ref.split('/').at(-1) ?? ''] ?? { enum: [] }, value, where);
+  const kind = kindOf(value);
+  const types = schema.type === undefined ? [] : [schema.type].flat();
+  const fits = types.length === 0 || types.includes(kind) || (types.includes('integer') && Number.isInteger(value));
+  if (!fits) return `${where} is ${kind}, not ${types.join(' or ')}`;
+  if (schema.enum !== undefined && !schema.enum.includes(value)) return `${where} is none of ${schema.enum.join(', ')}`;
+  if ('const' in schema && schema.const !== value) return `${where} is not ${String(schema.const)}`;
+  if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(String(value))) return `${where} does not match ${schema.pattern}`;
+  if (typeof value === 'number' && (value < (schema.minimum ?? value) || value > (schema.maximum ?? value)))
+    return `${where} is out of range`;
+  if (Array.isArray(value)) return firstOf(value.map((item, index) => mismatch(document, schema.items ?? {}, item, `${where}[${index}]`)));
+  return kind === 'object' && schema.properties !== undefined
+    ? objectMismatch(document, schema, value as Readonly<Record<string, unknown>>, where)
+    : null;
+}
+
+function objectMismatch(document: Document, schema: Schema, value: Readonly<Record<string, unknown>>, where: string): string | null {
+  const properties = schema.properties ?? {};
+  const missing = schema.required?.find((name) => !(name in value));
+  if (missing !== undefined) return `${where}.${missing} is missing`;
+  const unknown = schema.additionalProperties === false ? Object.keys(value).find((name) => !(name in properties)) : undefined;
+  if (unknown !== undefined) return `${where}.${unknown} is not in the document`;
+  return firstOf(
+    Object.entries(properties).map(([name, property]) =>
+      name in value ? mismatch(document, property, value[name], `${where}.${name}`) : null,
+    ),
+  );
+}
+
+function firstOf(complaints: readonly (string | null)[]): string | null {
+  return complaints.find((complaint) => complaint !== null) ?? null;
+}
+
+async function readDocument(): Promise<Document> {
+  return (await (await fetch(`${portal.origin}/api/openapi.json`)).json()) as Document;
+}
+
+test('every route of the OpenAPI document answers as the document says, known channel or not', async () => {
+  const document = await readDocument();
+  assert.is(document.openapi, '3.1.0');
+  let checked = 0;
+  for (const [path, { get }] of Object.entries(document.paths)) {
+    for (const wanted of ['200', '404']) {
+      if (get.responses[wanted] === undefined) continue;
+      const response = await fetch(`${portal.origin}${path.replace('{id}', wanted === '200' ? id : 'f'.repeat(40))}`);
+      assert.is(String(response.status), wanted, path);
+      const [type = ''] = (response.headers.get('content-type') ?? '').split(';');
+      const schema = get.responses[wanted].content[type]?.schema;
+      assert.ok(schema, `${path} answers ${type}`);
+      const value = type === 'application/json' ? await response.json() : await response.text();
+      assert.is(mismatch(document, schema, value, path), null);
+      checked += 1;
+    }
+  }
+  assert.is(checked, 8);
+});
+
+test('the check of the document finds what is wrong', async () => {
+  const document = await readDocument();
+  const schema = { $ref: '#/components/schemas/Channel' };
+  const channel = (await (await fetch(`${portal.origin}/api/channels/${id}`)).json()) as Record<string, unknown>;
+  assert.is(mismatch(document, schema, channel, 'x'), null);
+  assert.is(mismatch(document, schema, { ...channel, more: 1 }, 'x'), 'x.more is not in the document');
+  assert.is(mismatch(document, schema, { ...channel, slug: 'a b' }, 'x'), 'x.slug does not match ^[A-Za-z0-9_-]+$');
+  assert.is(mismatch(document, schema, { ...channel, status: null }, 'x'), 'x.status is null, not object');
+});
+
+test('every route under /api is in the document', async () => {
+  const document = await readDocument();
+  const source = readFileSync(new URL('../../../src/plugins/portal.ts', import.meta.url), 'utf8');
+  const routes = [...source.matchAll(/server\.get\('(\/(?:api|healthz)[^']*)'/g)].map((match) => (match[1] ?? '').replace(':id', '{id}'));
+  assert.equal(routes.sort(), Object.keys(document.paths).sort());
+});
+
+test('no other site can read the API', async () => {
+  const response = await fetch(`${portal.origin}/api/channels`, { headers: { Origin: 'http://evil.example' } });
+  assert.is(response.headers.get('access-control-allow-origin'), null);
+  assert.is(response.headers.get('cache-control'), 'no-store');
+});
+
+test('the page and its parts are served, and a browser that has them is told so', async () => {
+  for (const path of ['/', '/style.css', '/app.js', '/player.js', '/figures.js', '/icon.svg', '/vendor/mpegts.js', '/vendor/hls.js']) {
+    const response = await fetch(portal.origin + path);
+    assert.is(response.status, 200, path);
+    assert.ok((await response.arrayBuffer()).byteLength > 100, path);
+    assert.ok(response.headers.get('cache-control'), path);
+    const again = await fetch(portal.origin + path, { headers: { 'If-None-Match': response.headers.get('etag') ?? '' } });
+    assert.is(again.status, 304, path);
+  }
+});
+
+test('no path reaches a file outside the list', async () => {
+  for (const path of ['/package.json', '/web/index.html', '/vendor/../package.json', '/%2e%2e/package.json', '/vendor/koa']) {
+    assert.is((await fetch(portal.origin + path)).status, 404, path);
+  }
+});
+
+test('the page has no script of its own in it, and loads nothing from elsewhere', async () => {
+  const html = await (await fetch(`${portal.origin}/`)).text();
+  assert.not.match(html, /<script(?![^>]*\bsrc=)/);
+  assert.not.match(html, /\son[a-z]+=|style="|https?:\/\//);
+});
+
+test('a channel that is added is served by FLV and HLS, and counted; one that is removed is gone', async () => {
+  const feed = new TagFeed();
+  const publisher = publishLive(feed, await recordFlv('h264-aac', 6), 8000);
+  const channel = portal.channel('brief', { feed });
+  assert.is(portal.portal.players(channel.id), 0);
+  const stream = await fetch(`${portal.origin}/live/brief.flv`);
+  const reader = stream.body?.getReader();
+  const first = await reader?.read();
+  assert.equal([...(first?.value?.subarray(0, 3) ?? [])], [0x46, 0x4c, 0x56]);
+  assert.is(portal.portal.players(channel.id), 1);
+  const playlist = await fetch(`${portal.origin}/live/brief/index.m3u8`);
+  assert.match(await playlist.text(), /#EXTINF/);
+  assert.is(portal.portal.players(channel.id), 2);
+  publisher.stop();
+  portal.portal.remove('brief');
+  for (let ended = false; !ended; ) ended = (await reader?.read())?.done ?? true;
+  for (const path of ['/live/brief.flv', '/live/brief/index.m3u8', `/api/channels/${channel.id}`])
+    assert.is((await fetch(portal.origin + path)).status, 404, path);
+});
+
+test('a slug that is in use or is none is our own mistake', () => {
+  assert.throws(() => portal.channel('other'), /mounted once/);
+  assert.throws(() => portal.channel('a/b'), /letters, digits/);
+});
+
+test('leaving players are no longer counted', async () => {
+  const feed = new TagFeed();
+  const publisher = publishLive(feed, await recordFlv('h264-aac', 6), 3000);
+  const channel = portal.channel('leaving', { feed });
+  const abort = new AbortController();
+  await fetch(`${portal.origin}/live/leaving.flv`, { signal: abort.signal });
+  assert.is(portal.portal.players(channel.id), 1);
+  abort.abort();
+  await until('it is gone', () => portal.portal.players(channel.id) === 0);
+  publisher.stop();
+  portal.portal.remove('leaving');
+});
+
+test.run();
