@@ -109,7 +109,6 @@ export class FlvEgress {
     this.#overfullMsMax = options.overfullMsMax ?? OVERFULL_MS_MAX;
     this.#secondTrackWaitMs = options.secondTrackWaitMs ?? SECOND_TRACK_WAIT_MS;
     this.#mediaWaitMs = options.mediaWaitMs ?? MEDIA_WAIT_MS;
-    this.#secondTrackWaited = feed.heldMs >= this.#secondTrackWaitMs;
     this.#unsubscribe = feed.subscribe({ onTag: (tag) => this.#take(tag), onEnd: () => this.#sendAllAway() });
   }
 
@@ -160,8 +159,9 @@ export class FlvEgress {
     this.#overfullTimer = undefined;
   }
 
-  /** The flags can be told truthfully: both tracks are there, or the second one had its chance. */
+  /** The flags can be told truthfully: both tracks are there, or the second one had its chance, in real time or in the media's. */
   #isReady(): boolean {
+    this.#secondTrackWaited ||= this.#feed.heldMs >= this.#secondTrackWaitMs;
     const { audio, video } = this.#feed.tracks;
     return (audio && video) || ((audio || video) && this.#secondTrackWaited);
   }
