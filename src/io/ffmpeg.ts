@@ -1,59 +1,17 @@
 /**
- * ffmpeg: finding it, and the test card it makes. The only importer of fluent-ffmpeg.
- *
- * The test card is a moving picture with a running clock and a tone, published over RTMP like any encoder would. It starts again when ffmpeg
- * dies. The publish address holds a stream key and never reaches a log.
+ * ffmpeg: finding it, asking what it can do, and running it. The only importer of fluent-ffmpeg.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import ffmpeg, { type FfmpegCommand } from 'fluent-ffmpeg';
 import { ShoalError } from '../kernel/errors.js';
-import type { Log } from '../kernel/ports.js';
 import type { Milliseconds } from '../kernel/units.js';
 import { findProgram, installHint } from './program.js';
 
-export interface TestCardOptions {
-  /** Where to publish, stream key included. */
-  readonly rtmpUrl: string;
-  readonly log: Log;
-  /** ffmpeg ended although nobody stopped it; it is started again by itself. */
-  readonly onEnd?: (reason: string) => void;
-}
-
-export interface TestCard {
-  /** Ends ffmpeg, by force if it takes longer than `STOP_GRACE_MS`. Resolves when it is gone, within a second. */
-  stop(): Promise<void>;
-}
+export type { FfmpegCommand } from 'fluent-ffmpeg';
 
 const run = promisify(execFile);
-
-/** A published test card that fails at once (no host yet) is tried again after this; doubled at each further failure. */
-const BACK_OFF_MIN_MS: Milliseconds = 500;
-const BACK_OFF_MAX_MS: Milliseconds = 15_000;
-/** A run this long was a good one: the next failure starts at the shortest back-off again. */
-const GOOD_RUN_MS: Milliseconds = 20_000;
-/** ffmpeg ends an RTMP publication cleanly within a tenth of this. */
-const STOP_GRACE_MS: Milliseconds = 600;
 const PROBE_TIMEOUT_MS: Milliseconds = 10_000;
-
-const PICTURE = 'testsrc2=size=640x360:rate=25';
-/** `beep_factor` adds a short tick at each full second, so that sound and clock can be compared. */
-const TONE = 'sine=frequency=440:beep_factor=4:sample_rate=44100';
-const CLOCK = [
-  'drawbox=x=0:y=ih-92:w=iw:h=92:color=black@0.65:t=fill',
-  "drawtext=text='Shoal test card':fontcolor=white@0.85:fontsize=22:x=24:y=h-72",
-  "drawtext=text='%{localtime\\:%Y-%m-%d}':fontcolor=white@0.85:fontsize=22:x=24:y=h-40",
-  "drawtext=text='%{localtime\\:%X}':fontcolor=white:fontsize=52:x=w-tw-24:y=h-68",
-];
-
-/** Two seconds between key frames: what a player that joins waits for at most; scene cuts add none, so windows are alike. */
-const VIDEO = '-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 50 -keyint_min 50 -sc_threshold 0';
-const VIDEO_RATE = '-b:v 800k -maxrate 800k -bufsize 800k';
-const AUDIO = '-c:a aac -b:a 96k -ac 2 -filter:a volume=0.25';
-const SAMPLE = ['-f', 'lavfi', '-i', 'color=size=640x360:duration=0.04'];
-const CLOCK_PROBE = [...SAMPLE, '-vf', CLOCK.join(',')];
-const CODEC_PROBE = [...SAMPLE, '-f', 'lavfi', '-i', 'sine=duration=0.04', '-c:v', 'libx264', '-preset', 'ultrafast', '-c:a', 'aac'];
-const QUIET = '-hide_banner -nostats -loglevel warning';
 
 /** Where ffmpeg is, and its version as it gives it (`5.1.9-0+deb12u1`); null when this machine has none that runs. */
 export async function findFfmpeg(): Promise<{ readonly path: string; readonly version: string } | null> {
@@ -68,30 +26,20 @@ export async function findFfmpeg(): Promise<{ readonly path: string; readonly ve
 }
 
 /**
- * Publishes the test card until it is stopped.
+ * ffmpeg's path.
  *
- * Resolves when ffmpeg has been started, not when the host has accepted it: a host that refuses is tried again, with back-off.
- *
- * @throws ShoalError `FFMPEG_MISSING`, with the command that installs it; `FFMPEG_FAILED` when this build cannot make H.264 and AAC.
+ * @param purpose what needs it, for the message: `the test card needs it`.
+ * @throws ShoalError `FFMPEG_MISSING`, with the command that installs it.
  */
-export async function startTestCard(options: TestCardOptions): Promise<TestCard> {
+export async function requireFfmpeg(purpose: string): Promise<string> {
   const found = await findFfmpeg();
-  if (!found) {
-    const hint = installHint('ffmpeg', { dnf: 'ffmpeg-free' });
-    throw new ShoalError('FFMPEG_MISSING', `ffmpeg is not installed, and the test card needs it. Run: ${hint}`, { hint });
-  }
-  const [codecProblem, textProblem] = await Promise.all([failure(found.path, CODEC_PROBE), failure(found.path, CLOCK_PROBE)]);
-  if (codecProblem !== undefined) {
-    throw new ShoalError('FFMPEG_FAILED', `${found.path} cannot make the test card, which needs libx264 and aac: ${codecProblem}`, found);
-  }
-  // Many builds of ffmpeg have no drawtext, or no font: the picture's own running number must do then.
-  const card = new RunningTestCard(found.path, textProblem === undefined, options);
-  await card.start();
-  return card;
+  if (found) return found.path;
+  const hint = installHint('ffmpeg', { dnf: 'ffmpeg-free' });
+  throw new ShoalError('FFMPEG_MISSING', `ffmpeg is not installed, and ${purpose}. Run: ${hint}`, { hint });
 }
 
 /** What ffmpeg says when it cannot do this; undefined when it can. */
-async function failure(path: string, words: readonly string[]): Promise<string | undefined> {
+export async function ffmpegFailure(path: string, words: readonly string[]): Promise<string | undefined> {
   try {
     await run(path, ['-v', 'error', ...words, '-f', 'null', '-'], { timeout: PROBE_TIMEOUT_MS });
     return undefined;
@@ -101,87 +49,12 @@ async function failure(path: string, words: readonly string[]): Promise<string |
   }
 }
 
-class RunningTestCard implements TestCard {
-  readonly #path: string;
-  readonly #hasClock: boolean;
-  readonly #options: TestCardOptions;
-  #command: FfmpegCommand | undefined;
-  #isStopped = false;
-  #ended: Promise<void> = Promise.resolve();
-  #restart: NodeJS.Timeout | undefined;
-  #backOffMs = BACK_OFF_MIN_MS;
-
-  constructor(path: string, hasClock: boolean, options: TestCardOptions) {
-    this.#path = path;
-    this.#hasClock = hasClock;
-    this.#options = options;
-  }
-
-  /** Resolves at the first sign of life or death of ffmpeg. */
-  start(): Promise<void> {
-    const startedMs = performance.now();
-    const command = this.#makeCommand();
-    this.#command = command;
-    return new Promise((resolve) => {
-      command.on('start', () => {
-        // A stop that came while fluent-ffmpeg was still asking for capabilities found nothing to kill.
-        if (this.#isStopped) command.kill('SIGKILL');
-        resolve();
-      });
-      this.#ended = new Promise((ended) => {
-        const end = (reason: string): void => {
-          resolve();
-          ended();
-          this.#onEnd(reason, performance.now() - startedMs);
-        };
-        command.on('end', () => end('it came to its end'));
-        command.on('error', (error: Error, _stdout: unknown, stderr: unknown) =>
-          end(this.#withoutAddress(`${error.message} ${stderr ?? ''}`)),
-        );
-      });
-      command.run();
-    });
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    clearTimeout(this.#restart);
-    this.#command?.kill('SIGTERM');
-    const force = setTimeout(() => this.#command?.kill('SIGKILL'), STOP_GRACE_MS);
-    await this.#ended;
-    clearTimeout(force);
-  }
-
-  #makeCommand(): FfmpegCommand {
-    return ffmpeg({ logger: undefined, stdoutLines: 20 })
-      .setFfmpegPath(this.#path)
-      .input(this.#hasClock ? [PICTURE, ...CLOCK].join(',') : PICTURE)
-      .inputOptions(['-re', '-f lavfi'])
-      .input(TONE)
-      .inputOptions(['-re', '-f lavfi'])
-      .outputOptions([QUIET, VIDEO, VIDEO_RATE, AUDIO, '-f flv', '-flvflags no_duration_filesize'].flatMap(words))
-      .output(this.#options.rtmpUrl);
-  }
-
-  #onEnd(reason: string, ranMs: Milliseconds): void {
-    if (this.#isStopped) return;
-    const backOffMs = ranMs >= GOOD_RUN_MS ? BACK_OFF_MIN_MS : this.#backOffMs;
-    this.#backOffMs = Math.min(backOffMs * 2, BACK_OFF_MAX_MS);
-    this.#options.log.warn('the test card has ended and will be started again', { reason, backOffMs });
-    this.#options.onEnd?.(reason);
-    this.#restart = setTimeout(() => void this.start(), backOffMs);
-  }
-
-  /** ffmpeg repeats the address, key included, in its messages: as a whole, and cut into host and stream name. */
-  #withoutAddress(text: string): string {
-    const { rtmpUrl } = this.#options;
-    const name = rtmpUrl.slice(rtmpUrl.lastIndexOf('/') + 1);
-    const clean = text.replaceAll(rtmpUrl, '(publish address)');
-    return (name === '' ? clean : clean.replaceAll(name, '(stream name)')).trim().slice(0, 500);
-  }
+/** A command that keeps only its last lines of output and writes to no console. */
+export function createFfmpeg(path: string): FfmpegCommand {
+  return ffmpeg({ logger: undefined, stdoutLines: 20 }).setFfmpegPath(path);
 }
 
 /** fluent-ffmpeg takes an option and its value as one text with a single space. */
-function words(line: string): string[] {
+export function words(line: string): string[] {
   return line.match(/-\S+(?: [^-]\S*)?/g) ?? [];
 }

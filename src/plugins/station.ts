@@ -6,9 +6,9 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createSigner } from '../io/crypto.js';
-import { startTestCard, type TestCard } from '../io/ffmpeg.js';
 import type { KeyFile } from '../io/key-file.js';
 import type { MediaHost, PublishDecision, PublishRequest } from '../io/media-host.js';
+import { startTestCard, type TestCard } from '../io/test-card.js';
 import { ShoalError } from '../kernel/errors.js';
 import type { Log, Signer } from '../kernel/ports.js';
 import type { InfoHash, Milliseconds } from '../kernel/units.js';
