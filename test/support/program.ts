@@ -99,7 +99,9 @@ export class Program {
   }
 
   async whenExited(timeoutMs: number): Promise<Exit> {
-    await until(`${this.name} ends; it said: ${this.#errors.slice(-1000)}`, () => this.#exit !== undefined, timeoutMs);
+    await until(`${this.name} ends`, () => this.#exit !== undefined, timeoutMs).catch((error: Error) => {
+      throw new Error(`${error.message}; it said: ${(this.#output + this.#errors).slice(-1000)}`);
+    });
     return this.#exit as Exit;
   }
 

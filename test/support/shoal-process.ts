@@ -101,7 +101,9 @@ export class ShoalProcess {
   }
 
   async whenLogged(pattern: RegExp, timeoutMs = 10_000): Promise<void> {
-    await until(`the log has ${pattern}; it has ${this.program.errors.slice(-2000)}`, () => pattern.test(this.program.errors), timeoutMs);
+    await until(`the log has ${pattern}`, () => pattern.test(this.program.errors), timeoutMs).catch((error: Error) => {
+      throw new Error(`${error.message}; it has ${this.program.errors.slice(-2000)}`);
+    });
   }
 
   signal(name: NodeJS.Signals): void {

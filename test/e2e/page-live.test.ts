@@ -1,0 +1,102 @@
+/** The page of a freshly started station and of a viewer, in real Chromium, with the test card's real picture. */
+import type { Page } from 'playwright-core';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openBrowser, type TestBrowser } from '../support/browser.js';
+import { type ShoalProcess, startStation, watch } from '../support/shoal-process.js';
+
+const PICTURE_MS = 15_000;
+
+let station: ShoalProcess;
+let viewer: ShoalProcess;
+let browser: TestBrowser;
+let page: Page;
+const faults: string[] = [];
+
+test.before(async () => {
+  [station, browser] = await Promise.all([startStation(), openBrowser()]);
+  page = browser.context.pages()[0] ?? (await browser.context.newPage());
+  page.setDefaultTimeout(PICTURE_MS);
+  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
+});
+
+test.after(async () => {
+  await browser?.close();
+  await Promise.all([viewer?.stop(), station?.stop()]);
+});
+
+/** Until an expression is true in the page. The page forbids Playwright's own way, which makes a function of a text there. */
+async function holds(expression: string, timeoutMs = PICTURE_MS): Promise<void> {
+  for (const endMs = performance.now() + timeoutMs; !(await page.evaluate(expression)); ) {
+    if (performance.now() > endMs) throw new Error(`Waited ${timeoutMs} ms in vain: ${expression}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** The picture plays: time goes on at its own pace, and frames are decoded for it. */
+async function plays(): Promise<void> {
+  await page.waitForSelector('video[data-state="playing"]');
+  const video = 'document.querySelector("video")';
+  const [seconds, frames]: [number, number] = await page.evaluate(
+    `[${video}.currentTime, ${video}.getVideoPlaybackQuality().totalVideoFrames]`,
+  );
+  const startedMs = performance.now();
+  await holds(`${video}.currentTime > ${seconds + 4}`);
+  const tookMs = performance.now() - startedMs;
+  assert.ok(tookMs < 6000, `four seconds of picture took ${Math.round(tookMs)} ms`);
+  assert.equal(await page.evaluate(`[${video}.videoWidth, ${video}.videoHeight]`), [640, 360]);
+  const decoded: number = (await page.evaluate(`${video}.getVideoPlaybackQuality().totalVideoFrames`)) as number;
+  assert.ok(decoded - frames > 75, `${decoded - frames} frames in four seconds`);
+}
+
+async function figureShows(name: string, pattern: RegExp): Promise<void> {
+  await holds(`${pattern}.test(document.querySelector('[data-figure="${name}"]').textContent)`);
+}
+
+/** The line of a rate over time is drawn anew. */
+async function drawingMoves(direction: 'up' | 'down'): Promise<void> {
+  const path = `document.querySelector('[data-spark="${direction}"] .line').getAttribute('d')`;
+  const before = await page.evaluate(path);
+  await holds(`${path} !== ${JSON.stringify(before)}`);
+}
+
+test('the page of a fresh station plays the test card', async () => {
+  await page.goto(station.ready.page);
+  await plays();
+  assert.is(await page.title(), 'Test card · Shoal');
+});
+
+test("the station's figures move when a viewer joins", async () => {
+  await figureShows('peers', /^0$/);
+  viewer = await watch(station.channel.link);
+  await figureShows('peers', /^1$/);
+  await figureShows('up', /^[1-9]/);
+  await drawingMoves('up');
+});
+
+test("the viewer's page plays the same channel", async () => {
+  await page.goto(viewer.ready.page);
+  await plays();
+  assert.is(await page.title(), 'Test card · Shoal');
+  assert.is(await page.textContent('#name'), 'Test card');
+});
+
+test("the viewer's figures are there and move", async () => {
+  await figureShows('peers', /^1$/);
+  await figureShows('down', /^[1-9]/);
+  await figureShows('share', /^0 %$/);
+  await figureShows('delay', /^[0-9.]+ s$/);
+  await figureShows('buffer', /[1-9]/);
+  await drawingMoves('down');
+});
+
+test('a station that stops shows on its page, and nothing else fails there', async () => {
+  assert.equal(faults, []);
+  await page.goto(station.ready.page);
+  await page.waitForSelector('video[data-state="playing"]');
+  await station.stop();
+  await page.waitForSelector('#offline:not([hidden])');
+});
+
+test.run();

@@ -1,0 +1,118 @@
+/** The players people use, without a screen or a loudspeaker. Each tells what it decoded, so that "it plays" is more than "it started". */
+import { chownSync } from 'node:fs';
+import { join } from 'node:path';
+import { Program, temporaryFolder } from './program.js';
+import { until } from './until.js';
+
+/** What one run of a player came to. */
+export interface Played {
+  /** Seconds of media decoded, by the player's own account. */
+  readonly seconds: number;
+  /** Complaints, empty when all was well. */
+  readonly complaints: string;
+}
+
+/** Somebody without rights: VLC refuses to run as root. */
+const NOBODY_ID = 65_534;
+const PATIENCE_MS = 30_000;
+const FRAMES_PER_SECOND = 25;
+/** VLC's run time begins before it has read anything; HLS takes it some seconds. */
+const VLC_START_SECONDS = 4;
+// biome-ignore lint/suspicious/noTemplateCurlyInString: these are mpv's own placeholders.
+const MPV_STATUS = 'at=${=estimated-frame-number}=';
+const MPV_FRAME = /at=(\d*)=/g;
+/** ffmpeg's HLS reader takes the initialisation part for a new one whenever it has read a live playlist again. */
+const HLS_RELOADED = /^.*Found duplicated MOOV Atom\. Skipped it$/gm;
+const ERASE_LINE = '\u001b[K';
+/** ffplay's status line, after its clock has begun: `   4.98 A-V: -0.012 fd=   0 …`. */
+const FFPLAY_CLOCK = /^ *(-?[\d.]+) (?:A-V|M-V|M-A):/gm;
+const FFPLAY_STATUS = /^ *(?:nan|-?[\d.]+) (?:A-V|M-V|M-A| {3}):.*$/gm;
+
+/** Streams as ffprobe sees them, as in `['aac 44100', 'h264 640x360']`. */
+export async function probe(url: string): Promise<readonly string[]> {
+  const program = new Program('ffprobe', [
+    '-v',
+    'error',
+    '-show_entries',
+    'stream=codec_name,width,height,sample_rate',
+    '-of',
+    'json',
+    url,
+  ]);
+  await program.whenExited(PATIENCE_MS);
+  const { streams = [] } = JSON.parse(program.output || '{}') as {
+    streams?: { codec_name: string; width?: number; height?: number; sample_rate?: string }[];
+  };
+  return streams.map(({ codec_name: codec, width, height, sample_rate: rate }) => `${codec} ${width ? `${width}x${height}` : rate}`).sort();
+}
+
+/** Decodes with ffmpeg, video frames counted. */
+export async function playWithFfmpeg(url: string, seconds: number): Promise<Played> {
+  const words = ['-v', 'error', '-nostdin', '-nostats', '-progress', 'pipe:1', '-i', url, '-t', String(seconds), '-f', 'null', '-'];
+  const program = new Program('ffmpeg', words);
+  await program.whenExited(PATIENCE_MS);
+  return { seconds: Number(last(program.output, /^frame=(\d+)$/gm)) / FRAMES_PER_SECOND, complaints: program.errors };
+}
+
+/** Plays in real time with ffplay, which does not end by itself on a live stream; the time is that of its clock. */
+export async function playWithFfplay(url: string, seconds: number): Promise<Played> {
+  const env = { ...process.env, SDL_VIDEODRIVER: 'dummy', SDL_AUDIODRIVER: 'dummy' };
+  const program = new Program('ffplay', ['-v', 'error', '-stats', url], { env });
+  const clocks = (): number[] => [...program.errors.matchAll(FFPLAY_CLOCK)].map((match) => Number(match[1]));
+  const played = (): number => Math.max(...clocks()) - Math.min(...clocks());
+  await until('ffplay has played', () => played() >= seconds || program.exit !== undefined, PATIENCE_MS).catch(() => undefined);
+  await program.stop();
+  return { seconds: played(), complaints: program.errors.replace(FFPLAY_STATUS, '').trim() };
+}
+
+/** Plays in real time with mpv. */
+export async function playWithMpv(url: string, seconds: number): Promise<Played> {
+  const quiet = ['--no-config', '--vo=null', '--ao=null', '--msg-level=all=warn,statusline=status'];
+  const program = new Program('mpv', [...quiet, `--term-status-msg=${MPV_STATUS}`, `--length=${seconds}`, url]);
+  await program.whenExited(PATIENCE_MS);
+  const text = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
+  return {
+    seconds: Number(last(text, MPV_FRAME)) / FRAMES_PER_SECOND,
+    complaints: text.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').trim(),
+  };
+}
+
+/** Decodes with VLC and encodes again, so that its frames can be counted. */
+export async function playWithVlc(url: string, seconds: number): Promise<Played> {
+  const folder = temporaryFolder('vlc');
+  const userId = process.getuid?.() === 0 ? NOBODY_ID : undefined;
+  if (userId !== undefined) chownSync(folder, userId, userId);
+  const file = join(folder, 'decoded.ts');
+  const out = `#transcode{vcodec=mp2v,vb=800,acodec=mpga,ab=64}:std{access=file,mux=ts,dst=${file}}`;
+  const words = [
+    '-I',
+    'dummy',
+    '--no-media-library',
+    '--run-time',
+    String(seconds + VLC_START_SECONDS),
+    '--play-and-exit',
+    '--sout',
+    out,
+    url,
+    'vlc://quit',
+  ];
+  const env = { ...process.env, HOME: folder };
+  const program = new Program('vlc', words, { env, cwd: folder, ...(userId === undefined ? {} : { userId }) });
+  await program.whenExited(PATIENCE_MS);
+  const frames = await countFrames(file);
+  const complaints = frames.audio > 0 ? '' : `no sound was decoded: ${program.errors.slice(-1000)}`;
+  return { seconds: frames.video / FRAMES_PER_SECOND, complaints };
+}
+
+async function countFrames(file: string): Promise<{ readonly video: number; readonly audio: number }> {
+  const words = ['-v', 'quiet', '-count_frames', '-show_entries', 'stream=codec_type,nb_read_frames', '-of', 'json', file];
+  const program = new Program('ffprobe', words);
+  await program.whenExited(PATIENCE_MS);
+  const { streams = [] } = JSON.parse(program.output || '{}') as { streams?: { codec_type: string; nb_read_frames?: string }[] };
+  const count = (type: string): number => Number(streams.find(({ codec_type: found }) => found === type)?.nb_read_frames ?? 0);
+  return { video: count('video'), audio: count('audio') };
+}
+
+function last(text: string, pattern: RegExp): string {
+  return [...text.matchAll(pattern)].at(-1)?.[1] ?? '0';
+}
