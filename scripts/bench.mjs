@@ -1,14 +1,16 @@
 /**
  * `npm run bench [name]`: set-up, then the measurement of that name, or all of them one after the other.
  *
- * Each is a compiled file of `bench/` that prints its own figures; words after the name are passed on to it.
+ * Each is a compiled file of `bench/` that prints its own figures; words after the name are passed on to it, and options (`npm run bench --
+ * --markdown`) to all.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ROOT, setUp } from './setup.mjs';
 
-const [wanted, ...rest] = process.argv.slice(2);
+const words = process.argv.slice(2);
+const wanted = words[0]?.startsWith('-') ? undefined : words.shift();
 // Only the folder itself: what measurements share lies in folders below it.
 const names = readdirSync(join(ROOT, 'bench'))
   .filter((name) => name.endsWith('.ts'))
@@ -27,7 +29,7 @@ try {
 
 function run(name) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(ROOT, 'dist', 'bench', `${name}.js`), ...rest], { cwd: ROOT, stdio: 'inherit' });
+    const child = spawn(process.execPath, [join(ROOT, 'dist', 'bench', `${name}.js`), ...words], { cwd: ROOT, stdio: 'inherit' });
     child.on('error', reject);
     child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${name} ended with exit code ${code}`))));
   });

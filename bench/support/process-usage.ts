@@ -1,0 +1,50 @@
+/**
+ * What a process costs, read from Linux's `/proc`: processor time and resident memory.
+ */
+import { readFile } from 'node:fs/promises';
+
+/** Linux has counted in hundredths of a second on every platform that Node runs on since 2.6. */
+const TICKS_PER_SECOND = 100;
+const UTIME = 11;
+const STIME = 12;
+
+export interface Usage {
+  /** Percent of one core. */
+  readonly cpuPercent: number;
+  /** At the end of the span, mebibytes. */
+  readonly residentMib: number;
+}
+
+/** Measures one process from `begin` to `end`. */
+export class UsageMeter {
+  readonly #pid: number;
+  #cpuSeconds = 0;
+  #beganMs = 0;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  async begin(): Promise<void> {
+    this.#cpuSeconds = await cpuSeconds(this.#pid);
+    this.#beganMs = performance.now();
+  }
+
+  async end(): Promise<Usage> {
+    const spentSeconds = (await cpuSeconds(this.#pid)) - this.#cpuSeconds;
+    const elapsedSeconds = (performance.now() - this.#beganMs) / 1000;
+    return { cpuPercent: (spentSeconds / elapsedSeconds) * 100, residentMib: await residentMib(this.#pid) };
+  }
+}
+
+async function cpuSeconds(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8');
+  // The second field is the program's name in brackets and may hold spaces.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[UTIME]) + Number(fields[STIME])) / TICKS_PER_SECOND;
+}
+
+async function residentMib(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? Number.NaN) / 1024;
+}
