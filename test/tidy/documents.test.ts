@@ -17,7 +17,7 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** Files that have no row in the table, as the row to add, and rows of files that are gone. */
 function badContents(document: string, files: readonly SourceFile[]): string[] {
-  const rows = new Set([...document.matchAll(/^\| `(src\/[^`]+\.ts)` \|/gm)].map((match) => String(match[1])));
+  const rows = new Set([...document.matchAll(/^\| *`(src\/[^`]+\.ts)` *\|/gm)].map((match) => String(match[1])));
   const paths = new Set(files.map(({ path }) => path));
   return [
     ...files.filter(({ path }) => !rows.has(path)).map(({ path, text }) => `add: | \`${path}\` | ${firstSentence(text)} |`),
