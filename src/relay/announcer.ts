@@ -32,7 +32,8 @@ export class Announcer {
     const { neighbours, nowMs, parameters } = this.#context;
     let soonestMs = Number.POSITIVE_INFINITY;
     for (const neighbour of neighbours.values()) {
-      if (neighbour.news.size === 0) continue;
+      // Who does not read what it is sent gets no more of it; the news wait.
+      if (neighbour.news.size === 0 || neighbour.blocked) continue;
       const waitMs = neighbour.lastNewsMs + parameters.haveBatchMs - nowMs;
       if (waitMs > 0) soonestMs = Math.min(soonestMs, waitMs);
       else this.#sendNewsTo(neighbour);
@@ -48,6 +49,7 @@ export class Announcer {
 
   /** The whole map; the first one with all details, later ones as short runs. */
   sendMap(neighbour: Neighbour): void {
+    if (neighbour.blocked) return;
     const windows: WindowAvailability[] = [];
     for (const window of this.#context.buffer.windows()) {
       const told = this.#availability(neighbour, window, !neighbour.informed || neighbour.news.has(window.number));

@@ -49,7 +49,7 @@ export class BufferMap {
     return window !== undefined && (window.held === null || window.held.full);
   }
 
-  /** The neighbour has just sent or been sent this piece, so it holds it whatever it has announced. */
+  /** The neighbour has just sent or been sent this piece, so it holds it whatever it has announced. `pieceCount` from the manifest. */
   noteHeld(number: WindowNumber, piece: PieceIndex, pieceCount: number): void {
     const window = this.#windows.get(number);
     if (window?.held === null) return;
@@ -63,6 +63,11 @@ export class BufferMap {
     this.#windows.delete(number);
   }
 
+  /** Windows below this one are gone here, so what others say of them is of no interest. */
+  forgetBelow(tail: WindowNumber): void {
+    for (const number of this.#windows.keys()) if (number < tail) this.#windows.delete(number);
+  }
+
   numbers(): IterableIterator<WindowNumber> {
     return this.#windows.keys();
   }
@@ -73,8 +78,6 @@ function merge(before: WindowAvailability | undefined, now: WindowAvailability, 
   const pieceCount = now.pieceCount || (before?.pieceCount ?? 0);
   const key = now.key || (before?.key ?? false);
   if (now.held === null || (!full && before?.held === null)) return { number: now.number, pieceCount, key, held: null };
-  if (!full && before?.held) {
-    for (let piece = 0; piece < before.held.length; piece++) if (before.held.has(piece)) now.held.add(piece);
-  }
+  if (!full && before?.held) now.held.addAll(before.held);
   return { number: now.number, pieceCount, key, held: now.held };
 }

@@ -8,7 +8,7 @@ import type { Hasher, Signer, Verifier } from '../kernel/ports.js';
 import type { DisconnectReason } from '../kernel/protocol.js';
 import type { Rng } from '../kernel/rng.js';
 import type { TokenBucket } from '../kernel/token-bucket.js';
-import type { ConnectionId, InfoHash, Milliseconds } from '../kernel/units.js';
+import type { ConnectionId, InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
 import type { BufferMap } from './buffer-map.js';
 import type { LiveMessage } from './live-message.js';
 import type { LiveParameters } from './live-parameters.js';
@@ -59,12 +59,19 @@ export class ExchangeContext {
     return [...this.neighbours.values()].map((neighbour) => neighbour.map);
   }
 
+  /** Whether anybody speaks of a window between the two, both excluded. */
+  isAnnounced(after: WindowNumber, before: WindowNumber): boolean {
+    for (const { map } of this.neighbours.values()) for (const number of map.numbers()) if (number > after && number < before) return true;
+    return false;
+  }
+
   /** The neighbour is banned at the end of this step. */
   accuse(neighbour: Neighbour, detail: string): void {
     if (!this.#accused.has(neighbour)) this.#accused.set(neighbour, detail);
   }
 
   takeAccused(): readonly (readonly [Neighbour, string])[] {
+    if (this.#accused.size === 0) return [];
     const accused = [...this.#accused];
     this.#accused.clear();
     return accused;

@@ -67,11 +67,13 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   readonly #receiver: Receiver;
   readonly #delivery: Delivery;
   #lastTickMs: Milliseconds | undefined;
+  /** Everything that speaks of windows below this one has been forgotten. */
+  #prunedTail: WindowNumber = 0;
 
   constructor(options: LiveExchangeOptions) {
     const context = new ExchangeContext(options);
     this.#context = context;
-    this.#playout = new Playout(options.parameters, context.buffer);
+    this.#playout = new Playout(options.parameters, context.buffer, (after, before) => context.isAnnounced(after, before));
     this.#announcer = new Announcer(context, this.#shares);
     this.#publication = new Publication(context, this.#shares, this.#announcer);
     this.#description = new StreamDescription(context);
@@ -83,6 +85,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
 
   handle(input: Input<LiveMessage, LiveCommand, LiveTimer>, nowMs: Milliseconds): readonly LiveEffect[] {
     this.#context.nowMs = nowMs;
+    this.#noticeSleep();
     this.#dispatch(input);
     this.#settle();
     return this.#context.takeEffects();
@@ -95,7 +98,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     const { windowsDelivered, windowsSkipped, stalls, delayMs, bufferedMs } = this.#delivery;
     return {
       neighbours: neighbours.size,
-      bufferedMs: isPublisher ? [...buffer.windows()].length * parameters.windowMs : bufferedMs,
+      bufferedMs: isPublisher ? buffer.count * parameters.windowMs : bufferedMs,
       windowsDelivered: isPublisher ? this.#publication.windowsPublished : windowsDelivered,
       windowsSkipped,
       firstTimeouts: this.#requester.firstTimeouts,
@@ -140,7 +143,10 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
 
   #onCommand(command: LiveCommand): void {
     const { parameters } = this.#context;
-    if (command.kind === 'publish') return this.#publication.publish(command.content);
+    if (command.kind === 'publish') {
+      this.#description.beforeWindow(command.content.number);
+      return this.#publication.publish(command.content);
+    }
     if (command.kind === 'describe') return this.#description.describe(command.metadata);
     this.#context.schedule('tick', parameters.tickMs);
     this.#context.schedule('map', parameters.mapPeriodMs);
@@ -178,8 +184,10 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   #onPressure(peer: ConnectionId, blocked: boolean): void {
     const neighbour = this.#context.neighbours.get(peer);
     if (!neighbour) return;
-    neighbour.blocked = blocked;
-    if (!blocked) this.#uploader.serve();
+    neighbour.blockedSinceMs = blocked ? this.#context.nowMs : undefined;
+    if (blocked) return;
+    this.#uploader.serve();
+    this.#announcer.sendNews();
   }
 
   #drop(neighbour: Neighbour, reason: DisconnectReason): void {
@@ -191,6 +199,8 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     const neighbour = this.#context.neighbours.get(from);
     if (!neighbour) return;
     neighbour.lastHeardMs = this.#context.nowMs;
+    if (!neighbour.affords(message, this.#context.nowMs))
+      return this.#context.accuse(neighbour, `a flood of messages, ${message.kind} the last`);
     if (message.kind === 'hello') return this.#onHello(neighbour, message.version, message.publisher);
     if (!neighbour.greeted) return this.#context.accuse(neighbour, `${message.kind} before hello`);
     switch (message.kind) {
@@ -225,24 +235,42 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   }
 
   #tick(): void {
-    const { parameters, nowMs, neighbours } = this.#context;
+    const { parameters, nowMs, neighbours, buffer, isPublisher } = this.#context;
     this.#context.schedule('tick', parameters.tickMs);
-    const sleptMs = nowMs - (this.#lastTickMs ?? nowMs) - parameters.tickMs;
     this.#lastTickMs = nowMs;
-    if (sleptMs > SLEEP_MS) this.#wake(sleptMs);
-    for (const neighbour of neighbours.values()) {
-      const silentMs = nowMs - neighbour.lastHeardMs;
-      if (silentMs > parameters.silentMs) this.#drop(neighbour, { kind: 'silent', detail: `nothing heard for ${Math.round(silentMs)} ms` });
+    for (const neighbour of neighbours.values()) this.#dropIfStuck(neighbour);
+    if (buffer.tail !== this.#prunedTail) {
+      this.#prunedTail = buffer.tail;
+      this.#shares.forgetBelow(buffer.tail);
+      for (const neighbour of neighbours.values()) neighbour.forgetBelow(buffer.tail);
     }
-    this.#pending.forgetBelow(this.#delivery.lowestWanted);
-    this.#shares.forgetBelow(this.#context.buffer.tail);
-    if (!this.#context.isPublisher) this.#delivery.skipIfHopeless();
+    if (isPublisher) return;
+    this.#delivery.skipIfHopeless();
+    this.#delivery.prune();
+    this.#requester.askForManifests();
     this.#context.planDue = true;
   }
 
+  #dropIfStuck(neighbour: Neighbour): void {
+    const { nowMs, parameters } = this.#context;
+    const silentMs = nowMs - neighbour.lastHeardMs;
+    const blockedMs = nowMs - (neighbour.blockedSinceMs ?? nowMs);
+    if (silentMs > parameters.silentMs) this.#drop(neighbour, { kind: 'silent', detail: `nothing heard for ${Math.round(silentMs)} ms` });
+    else if (blockedMs > parameters.silentMs)
+      this.#drop(neighbour, { kind: 'silent', detail: `has read nothing for ${Math.round(blockedMs)} ms` });
+  }
+
   /** This process stood still (paused, or the machine slept): nobody else is to blame for it. */
-  #wake(sleptMs: Milliseconds): void {
+  #noticeSleep(): void {
+    const { nowMs, parameters, neighbours } = this.#context;
+    const sleptMs = nowMs - (this.#lastTickMs ?? nowMs) - parameters.tickMs;
+    if (sleptMs <= SLEEP_MS) return;
+    this.#lastTickMs = nowMs;
     this.#playout.shift(sleptMs);
-    for (const neighbour of this.#context.neighbours.values()) neighbour.lastHeardMs = this.#context.nowMs;
+    this.#requester.onWake();
+    for (const neighbour of neighbours.values()) {
+      neighbour.lastHeardMs = nowMs;
+      if (neighbour.blocked) neighbour.blockedSinceMs = nowMs;
+    }
   }
 }

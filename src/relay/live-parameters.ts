@@ -5,6 +5,13 @@
  */
 import type { Bytes, Milliseconds } from '../kernel/units.js';
 
+/** Memory for one channel's buffer: 30 s at 17 Mbit/s; at higher rates the buffer gets shorter, not larger. */
+export const BUFFER_BYTES: Bytes = 64 * 1024 * 1024;
+/** A neighbour that says or reads nothing for this long is dropped: half a dozen whole maps are missing by then. */
+export const SILENT_MS: Milliseconds = 15_000;
+/** A window that is this much overdue is jumped over: a few times what the slowest neighbour may take for one piece. */
+export const GIVE_UP_MS: Milliseconds = 4_000;
+
 export interface LiveParameters {
   /** Length of a window on the source's timeline; part of the channel's descriptor, equal for all peers. */
   readonly windowMs: Milliseconds;

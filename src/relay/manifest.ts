@@ -81,13 +81,28 @@ export function signManifest(content: WindowContent, channel: InfoHash, pieceByt
   const writer = new ByteWriter(FIXED_BYTES + content.keyMarks.length * 8 + pieceHashes.length * HASH_BYTES + SIGNATURE_BYTES);
   writer.uint8(VERSION);
   writer.uint8((content.discontinuity ? FLAG_DISCONTINUITY : 0) | (content.previous === null ? 0 : FLAG_PREVIOUS));
-  writer.uint32(content.number).uint32(content.previous ?? 0).uint48(content.startMs).uint32(content.durationMs).uint32(content.bytes.length);
+  writer
+    .uint32(content.number)
+    .uint32(content.previous ?? 0)
+    .uint48(content.startMs)
+    .uint32(content.durationMs)
+    .uint32(content.bytes.length);
   writer.uint16(pieceHashes.length).uint8(content.keyMarks.length);
   for (const mark of content.keyMarks) writer.uint32(mark.offsetBytes).uint32(mark.afterStartMs);
   for (const hash of pieceHashes) writer.bytes(hash);
   writer.bytes(signer.sign(signedBytes(WINDOW_DOMAIN, channel, writer.finish())));
   const { number, previous, discontinuity, startMs, durationMs, keyMarks } = content;
-  return { number, previous, discontinuity, startMs, durationMs, keyMarks, sizeBytes: content.bytes.length, pieceHashes, bytes: writer.finish() };
+  return {
+    number,
+    previous,
+    discontinuity,
+    startMs,
+    durationMs,
+    keyMarks,
+    sizeBytes: content.bytes.length,
+    pieceHashes,
+    bytes: writer.finish(),
+  };
 }
 
 /** Reads a manifest and checks its shape against the channel's piece size. The signature is another question: `manifestIsSigned`. */

@@ -5,13 +5,16 @@
  * The deadline of a window is the moment the player would run dry, counted from the first delivery; a late window moves all deadlines.
  */
 import type { Milliseconds, WindowNumber } from '../kernel/units.js';
-import type { BufferMap } from './buffer-map.js';
 import type { LiveParameters } from './live-parameters.js';
 import type { BufferedWindow, WindowBuffer } from './window-buffer.js';
+
+/** Whether anybody speaks of a window between the two, both excluded. */
+export type IsAnnounced = (after: WindowNumber, before: WindowNumber) => boolean;
 
 export class Playout {
   readonly #parameters: LiveParameters;
   readonly #buffer: WindowBuffer;
+  readonly #isAnnounced: IsAnnounced;
   #last: BufferedWindow | undefined;
   /** The window to go on with whatever comes before it: the start, or the far side of a jump. */
   #anchor: WindowNumber | undefined;
@@ -19,9 +22,10 @@ export class Playout {
   #offsetMs: Milliseconds | undefined;
   #blockedSinceMs: Milliseconds | undefined;
 
-  constructor(parameters: LiveParameters, buffer: WindowBuffer) {
+  constructor(parameters: LiveParameters, buffer: WindowBuffer, isAnnounced: IsAnnounced) {
     this.#parameters = parameters;
     this.#buffer = buffer;
+    this.#isAnnounced = isAnnounced;
   }
 
   /** A start has been chosen. */
@@ -38,9 +42,20 @@ export class Playout {
     return this.#last;
   }
 
+  /** The start, or the far side of a jump, while it has not been delivered. */
+  get anchor(): WindowNumber | undefined {
+    return this.#anchor;
+  }
+
   /** Starts, or goes on, at this window. */
   moveTo(number: WindowNumber): void {
     this.#anchor = number;
+    this.#blockedSinceMs = undefined;
+  }
+
+  /** Gives the chosen start up: it goes on after the last window delivered, or has yet to start. */
+  forgetAnchor(): void {
+    this.#anchor = undefined;
     this.#blockedSinceMs = undefined;
   }
 
@@ -51,11 +66,18 @@ export class Playout {
     if (!last) return undefined;
     for (const window of this.#buffer.windows()) {
       if (window.number <= last.number) continue;
-      const { previous } = window.manifest;
-      // A window that names a later one than ours before it has a gap in front of it that we have yet to fill.
-      return previous !== null && previous > last.number ? undefined : window;
+      return this.#follows(last, window) ? window : undefined;
     }
     return undefined;
+  }
+
+  /**
+   * A window that names a later one than ours before it has a gap in front of it that we have yet to fill. One that names none, the first of a
+   * restarted publisher, follows unless somebody has a window in between.
+   */
+  #follows(last: BufferedWindow, window: BufferedWindow): boolean {
+    const { previous } = window.manifest;
+    return previous === null ? !this.#isAnnounced(last.number, window.number) : previous <= last.number;
   }
 
   /** Takes the next window if it is whole. */
@@ -96,24 +118,4 @@ export class Playout {
   idle(nowMs: Milliseconds): void {
     this.#blockedSinceMs = nowMs;
   }
-}
-
-/**
- * The best window to start at: the newest with a key frame that lies `startLagMs` behind the newest media, else the newest at all, if all of its pieces
- * are held by somebody.
- */
-export function chooseStart(maps: readonly BufferMap[], above: WindowNumber, parameters: LiveParameters): WindowNumber | undefined {
-  const whole = new Set<WindowNumber>();
-  const keys = new Set<WindowNumber>();
-  for (const map of maps) {
-    for (const number of map.numbers()) {
-      if (number <= above || !map.holdsAll(number)) continue;
-      whole.add(number);
-      if (map.get(number)?.key) keys.add(number);
-    }
-  }
-  const head = Math.max(...whole);
-  const target = head - Math.round(parameters.startLagMs / parameters.windowMs);
-  const starts = [...keys].sort((a, b) => b - a);
-  return starts.find((number) => number <= target) ?? starts.at(-1);
 }

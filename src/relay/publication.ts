@@ -2,11 +2,15 @@
  * A publisher's side of the exchange: signs what the cutter made, deals it out among the neighbours, and reveals it to all a little later.
  */
 import { invariant } from '../kernel/errors.js';
-import type { ConnectionId, WindowNumber } from '../kernel/units.js';
+import type { ConnectionId, PieceIndex, WindowNumber } from '../kernel/units.js';
 import type { Announcer } from './announcer.js';
 import type { ExchangeContext } from './exchange-context.js';
 import { signManifest, splitPieces, type WindowContent } from './manifest.js';
+import type { BufferedWindow } from './window-buffer.js';
 import type { WindowShares } from './window-shares.js';
+
+/** That many of the neighbours may lie about what they hold without a piece being taken for spread. */
+const LIARS_RATIO = 0.2;
 
 export class Publication {
   readonly #context: ExchangeContext;
@@ -33,12 +37,21 @@ export class Publication {
     this.#announcer.note(window);
   }
 
-  /** The timer `reveal`: what nobody has fetched goes to somebody else, and at last to everybody. */
+  /** The timer `reveal`: what has not spread goes to somebody else, and at last to everybody. */
   reveal(number: WindowNumber): void {
     const window = this.#context.buffer.get(number);
     if (!window) return;
-    if (this.#shares.next(window, this.#able())) this.#context.schedule(`reveal:${number}`, this.#context.parameters.revealMs);
+    if (this.#shares.next(window, this.#able(), (piece) => this.#isSpread(window, piece)))
+      this.#context.schedule(`reveal:${number}`, this.#context.parameters.revealMs);
     this.#announcer.note(window);
+  }
+
+  /** Whether a piece has got around: we have sent it, and more neighbours say that they hold it than might be lying. */
+  #isSpread(window: BufferedWindow, piece: PieceIndex): boolean {
+    if ((window.copies[piece] ?? 0) === 0) return false;
+    const viewers = [...this.#context.neighbours.values()].filter((neighbour) => !neighbour.publisher);
+    const holders = viewers.filter(({ map }) => map.holds(window.number, piece));
+    return holders.length > 1 + viewers.length * LIARS_RATIO;
   }
 
   /** Neighbours that can spread a piece: viewers that take what they are sent. */

@@ -10,7 +10,7 @@ import type { Announcer } from './announcer.js';
 import type { ExchangeContext } from './exchange-context.js';
 import { decodeManifest, manifestIsSigned, pieceSizeBytes } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
-import type { PendingWindows } from './pending-windows.js';
+import type { EarlyPiece, PendingWindows } from './pending-windows.js';
 import type { Requester } from './requester.js';
 import type { BufferedWindow } from './window-buffer.js';
 
@@ -43,18 +43,18 @@ export class Receiver {
     this.#pending = pending;
   }
 
-  /** `lowestWanted`: windows below it are not taken in any more. */
+  /** Only what was asked for is looked at. `lowestWanted`: windows below it are not taken in any more. */
   onManifest(neighbour: Neighbour, bytes: Uint8Array, ageMs: Milliseconds, lowestWanted: WindowNumber): void {
     const { options, parameters, buffer, nowMs } = this.#context;
     const manifest = decodeManifest(bytes, parameters.pieceBytes);
     if (manifest instanceof Malformed) return this.#context.accuse(neighbour, manifest.reason);
-    if (buffer.get(manifest.number) || manifest.number < lowestWanted) return;
+    if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return;
     if (!manifestIsSigned(manifest, options.channel, options.owner, options.verifier)) {
       return this.#context.accuse(neighbour, `window ${manifest.number} without the signature of the owner`);
     }
     const window = buffer.open(manifest, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
     const early = this.#pending.release(manifest.number);
-    if (window) for (const [piece, { from, payload }] of early) this.#verify(window, piece, payload, this.#context.neighbours.get(from));
+    if (window) this.#verifyEarly(window, early);
     this.#context.deliverDue = true;
     this.#context.planDue = true;
   }
@@ -67,11 +67,23 @@ export class Receiver {
     if (window?.held.has(piece)) this.duplicateBytes += payload.length;
     // A late answer to a request that was given up is still good, if the window is here to check it against.
     if (window?.held.has(piece) || (!awaited && !window)) return;
-    neighbour.map.noteHeld(number, piece, window?.held.length ?? piece + 1);
-    this.#countMedia(neighbour, payload.length);
-    if (!window) this.#pending.keep(number, piece, { from: neighbour.id, payload });
-    else if (this.#verify(window, piece, payload, neighbour)) this.#context.deliverDue = true;
     this.#context.planDue = true;
+    this.#countMedia(neighbour, payload.length);
+    if (!window) this.#keepEarly(neighbour, number, piece, payload);
+    else if (this.#verify(window, piece, payload, neighbour)) this.#context.deliverDue = true;
+  }
+
+  #keepEarly(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
+    if (payload.length > this.#context.parameters.pieceBytes) this.#reject(neighbour, number);
+    else this.#pending.keep(number, piece, { from: neighbour.id, payload });
+  }
+
+  /** Pieces that came before the manifest. Of somebody who sent bad ones, no more than those are looked at. */
+  #verifyEarly(window: BufferedWindow, early: ReadonlyMap<PieceIndex, EarlyPiece>): void {
+    for (const [piece, { from, payload }] of early) {
+      const neighbour = this.#context.neighbours.get(from);
+      if (neighbour === undefined || neighbour.badPieces < BAD_PIECES_MAX) this.#verify(window, piece, payload, neighbour);
+    }
   }
 
   #countMedia(neighbour: Neighbour, sizeBytes: Bytes): void {
@@ -87,18 +99,22 @@ export class Receiver {
     if (expected && payload.length === sizeBytes && sameBytes(this.#context.options.hasher.sha256(payload), expected)) {
       // A copy, so that one piece does not keep the whole network buffer it came in alive.
       window.store(piece, payload.slice());
+      from?.succeeded();
+      from?.map.noteHeld(window.number, piece, window.held.length);
       this.#announcer.note(window);
       return true;
     }
-    this.badPieces += 1;
-    if (from) this.#blame(from, window.number);
+    this.#reject(from, window.number);
     return false;
   }
 
-  #blame(neighbour: Neighbour, window: WindowNumber): void {
+  #reject(neighbour: Neighbour | undefined, window: WindowNumber): void {
+    this.badPieces += 1;
+    if (!neighbour) return;
     neighbour.badPieces += 1;
     neighbour.map.noteMissing(window);
     if (neighbour.badPieces < BAD_PIECES_MAX) return;
+    this.#pending.dropPeer(neighbour.id);
     this.#context.accuse(neighbour, `${neighbour.badPieces} pieces that do not match their hash`);
   }
 }

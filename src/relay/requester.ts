@@ -38,7 +38,7 @@ export class Requester {
     const { options, nowMs } = this.#context;
     const requests = new Map<Neighbour, Map<WindowNumber, PieceIndex[]>>();
     const view = { context: this.#context, playout: this.#playout, downloads: this.#downloads, pending: this.#pending };
-    for (const need of listNeeds(view).sort(byUrgency)) {
+    for (const need of listNeeds(view).toSorted(byUrgency)) {
       if (options.downlink.delayMs(nowMs) > 0) break;
       const holder = chooseHolder(need, nowMs, () => options.rng.float());
       if (!holder) continue;
@@ -75,7 +75,7 @@ export class Requester {
   onRefusal(neighbour: Neighbour, refusal: LiveRefusal): void {
     const { nowMs, parameters } = this.#context;
     if (refusal.why === 'not-held') neighbour.map.noteMissing(refusal.window);
-    else neighbour.busyUntilMs = nowMs + clamp(refusal.etaMs, parameters.tickMs, parameters.waitMaxMs) / 2;
+    else neighbour.rest(clamp(refusal.etaMs, parameters.tickMs, parameters.waitMaxMs) / 2, nowMs);
     for (const piece of refusal.pieces) {
       const download = this.#downloads.get(refusal.window, piece);
       const asked = download && this.#downloads.release(download, neighbour.id);
@@ -96,20 +96,35 @@ export class Requester {
   onTimeout(window: WindowNumber, piece: PieceIndex): void {
     const download = this.#downloads.get(window, piece);
     if (!download) return;
-    if (download.overdue) {
-      this.#finish(download);
-      this.#context.planDue = true;
-      return;
-    }
+    if (download.overdue) return this.#giveUp(download);
     download.overdue = true;
     this.firstTimeouts += 1;
     for (const asked of download.asked) this.#context.neighbours.get(asked.peer)?.wait.timedOut();
     this.#hedge(download, this.#othersFor(download));
   }
 
+  /** Asks for manifests that have not come: of somebody else than before, while there is somebody else. */
+  askForManifests(): void {
+    const { neighbours, nowMs } = this.#context;
+    for (const number of this.#pending.numbers()) {
+      if (!this.#pending.wantsManifest(number, MANIFEST_PATIENCE_MS, nowMs)) continue;
+      const holders = [...neighbours.values()].filter((neighbour) => neighbour.map.get(number) !== undefined);
+      if (holders.every(({ id }) => this.#pending.hasAsked(number, id))) this.#pending.askAnew(number);
+      const [holder] = holders
+        .filter(({ id }) => !this.#pending.hasAsked(number, id))
+        .sort((a, b) => a.wait.predictMs(0) - b.wait.predictMs(0));
+      if (holder) this.#sendRequest(holder, number, []);
+    }
+  }
+
+  /** This process stood still: what was asked for before has its whole time again. */
+  onWake(): void {
+    for (const { window, piece, waitMs } of this.#downloads.all()) this.#context.schedule(`request:${window}:${piece}`, waitMs);
+  }
+
   /**
    * A neighbour has news of a window. Pieces of it that are overdue elsewhere are asked of it too; pieces that a publisher has not sent in the
-   * time it was expected to are asked of this neighbour instead.
+   * time it was expected to, or that were asked of somebody who often fails, are asked of this neighbour instead.
    */
   onNews(neighbour: Neighbour, window: WindowNumber): void {
     for (const download of this.#downloads.of(window)) {
@@ -162,10 +177,9 @@ export class Requester {
 
   #sendRequest(holder: Neighbour, window: WindowNumber, pieces: readonly PieceIndex[]): void {
     const { buffer, nowMs } = this.#context;
-    const askedMs = this.#pending.manifestAskedMs(window);
-    const wantManifest = !buffer.get(window) && (askedMs === undefined || nowMs - askedMs > MANIFEST_PATIENCE_MS);
-    if (wantManifest) this.#pending.noteManifestAsked(window, nowMs);
-    const patienceMs = Math.max(...pieces.map((piece) => this.#downloads.get(window, piece)?.waitMs ?? 0));
+    const wantManifest = !buffer.get(window) && this.#pending.wantsManifest(window, MANIFEST_PATIENCE_MS, nowMs);
+    if (wantManifest) this.#pending.noteManifestAsked(window, holder.id, nowMs);
+    const patienceMs = Math.max(0, ...pieces.map((piece) => this.#downloads.get(window, piece)?.waitMs ?? 0));
     this.#context.send(holder, { kind: 'request', window, pieces, wantManifest, patienceMs });
   }
 
@@ -185,8 +199,10 @@ export class Requester {
 
   #isBetter(neighbour: Neighbour, asked: Asked): boolean {
     const source = this.#context.neighbours.get(asked.peer);
+    if (!source || neighbour.wait.suspect || neighbour.busyUntilMs > this.#context.nowMs) return false;
+    if (source.wait.suspect) return true;
     const lateMs = this.#context.nowMs - asked.askedMs - asked.predictedMs;
-    return source?.publisher === true && !neighbour.publisher && lateMs > 0 && neighbour.busyUntilMs <= this.#context.nowMs;
+    return source.publisher && !neighbour.publisher && lateMs > 0;
   }
 
   #move(download: Download, from: Asked, to: Neighbour): void {
@@ -204,6 +220,13 @@ export class Requester {
       .filter((other) => other.map.holds(download.window, download.piece) && !download.asked.some((asked) => asked.peer === other.id))
       .sort((a, b) => a.wait.predictMs(pieceBytes) - b.wait.predictMs(pieceBytes))
       .slice(0, hedge);
+  }
+
+  /** Nobody who was asked has sent it: they are left alone for a while, and the piece may be asked for anew. */
+  #giveUp(download: Download): void {
+    for (const { peer } of download.asked) this.#context.neighbours.get(peer)?.rest(this.#context.parameters.tickMs, this.#context.nowMs);
+    this.#finish(download);
+    this.#context.planDue = true;
   }
 
   /** The piece is here, or not wanted: whoever still has it in the queue is told. */

@@ -42,7 +42,8 @@ export function chooseHolder(need: Need, nowMs: Milliseconds, random: () => numb
   let best: Neighbour | undefined;
   let bestCost = Number.POSITIVE_INFINITY;
   for (const holder of among) {
-    const cost = holder.wait.predictMs(need.sizeBytes) * (holder.publisher && among.length > 1 ? PUBLISHER_COST : 1) * (1 + 0.05 * random());
+    const cost =
+      holder.wait.predictMs(need.sizeBytes) * (holder.publisher && among.length > 1 ? PUBLISHER_COST : 1) * (1 + 0.05 * random());
     if (cost < bestCost) {
       best = holder;
       bestCost = cost;

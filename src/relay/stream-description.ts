@@ -1,8 +1,12 @@
 /**
  * The stream's script metadata in the exchange: the newest one the owner signed is kept and handed to every neighbour.
+ *
+ * It is numbered by the window it goes with, so that what a restarted publisher says counts as newer than what it said before. Until its first
+ * window is cut, that number is not known, and the metadata waits.
  */
 import { sameBytes } from '../kernel/bytes.js';
 import { invariant, Malformed } from '../kernel/errors.js';
+import type { WindowNumber } from '../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { Neighbour } from './neighbour.js';
 import { decodeStreamInfo, type StreamInfo, signStreamInfo, streamInfoIsSigned } from './stream-info.js';
@@ -10,6 +14,8 @@ import { decodeStreamInfo, type StreamInfo, signStreamInfo, streamInfoIsSigned }
 export class StreamDescription {
   readonly #context: ExchangeContext;
   #info: StreamInfo | undefined;
+  /** Metadata that waits for the first window. */
+  #waiting: Uint8Array | undefined;
 
   constructor(context: ExchangeContext) {
     this.#context = context;
@@ -21,11 +27,16 @@ export class StreamDescription {
 
   /** @throws ShoalError `INVARIANT` without a signer. */
   describe(metadata: Uint8Array): void {
-    const { signer, channel } = this.#context.options;
-    invariant(signer, 'Only a publisher, which has a signer, describes its stream.');
-    if (this.#info && sameBytes(this.#info.metadata, metadata)) return;
-    const since = Math.max((this.#info?.since ?? -1) + 1, (this.#context.buffer.head ?? -1) + 1);
-    this.#take(signStreamInfo(since, metadata, channel, signer));
+    const { head } = this.#context.buffer;
+    invariant(this.#context.isPublisher, 'Only a publisher, which has a signer, describes its stream.');
+    if (head === undefined) this.#waiting = metadata;
+    else this.#sign(metadata, head + 1);
+  }
+
+  /** A publisher is about to publish this window. */
+  beforeWindow(number: WindowNumber): void {
+    if (this.#waiting) this.#sign(this.#waiting, number);
+    this.#waiting = undefined;
   }
 
   onInfo(neighbour: Neighbour, bytes: Uint8Array): void {
@@ -40,8 +51,15 @@ export class StreamDescription {
     this.#context.emit({ kind: 'metadata', metadata: info.metadata });
   }
 
+  #sign(metadata: Uint8Array, number: WindowNumber): void {
+    const { signer, channel } = this.#context.options;
+    if (!signer || (this.#info && sameBytes(this.#info.metadata, metadata))) return;
+    this.#take(signStreamInfo(Math.max((this.#info?.since ?? -1) + 1, number), metadata, channel, signer));
+  }
+
   #take(info: StreamInfo, from?: Neighbour): void {
     this.#info = info;
-    for (const other of this.#context.neighbours.values()) if (other !== from) this.#context.send(other, { kind: 'info', bytes: info.bytes });
+    for (const other of this.#context.neighbours.values())
+      if (other !== from) this.#context.send(other, { kind: 'info', bytes: info.bytes });
   }
 }

@@ -19,40 +19,56 @@ export interface Upload {
 }
 
 export class UploadQueue {
-  readonly #byPeer = new Map<ConnectionId, Upload[]>();
+  readonly #byPeer = new Map<ConnectionId, Map<number, Upload>>();
   #queuedBytes: Bytes = 0;
+  #count = 0;
 
   get queuedBytes(): Bytes {
     return this.#queuedBytes;
   }
 
   get empty(): boolean {
-    return this.#queuedBytes === 0;
+    return this.#count === 0;
   }
 
   /** @returns false when the neighbour has too many requests waiting; a repeated request replaces the earlier one. */
   add(upload: Upload): boolean {
     this.cancel(upload.peer, upload.window, upload.piece);
-    const uploads = this.#byPeer.get(upload.peer) ?? [];
-    if (uploads.length >= UPLOADS_PER_PEER_MAX) return false;
-    this.#byPeer.set(upload.peer, uploads);
-    uploads.push(upload);
+    const uploads = this.#byPeer.get(upload.peer) ?? new Map<number, Upload>();
+    if (uploads.size >= UPLOADS_PER_PEER_MAX) return false;
+    this.#byPeer.set(upload.peer, uploads.set(keyOf(upload.window, upload.piece), upload));
     this.#queuedBytes += upload.sizeBytes;
+    this.#count += 1;
     return true;
   }
 
   cancel(peer: ConnectionId, window: WindowNumber, piece: PieceIndex): void {
     const uploads = this.#byPeer.get(peer);
-    const at = uploads?.findIndex((upload) => upload.window === window && upload.piece === piece) ?? -1;
-    if (!uploads || at < 0) return;
-    this.#queuedBytes -= uploads[at]?.sizeBytes ?? 0;
-    uploads.splice(at, 1);
-    if (uploads.length === 0) this.#byPeer.delete(peer);
+    const upload = uploads?.get(keyOf(window, piece));
+    if (!uploads || !upload) return;
+    uploads.delete(keyOf(window, piece));
+    this.#queuedBytes -= upload.sizeBytes;
+    this.#count -= 1;
+    if (uploads.size === 0) this.#byPeer.delete(peer);
   }
 
   dropPeer(peer: ConnectionId): void {
-    for (const upload of this.#byPeer.get(peer) ?? []) this.#queuedBytes -= upload.sizeBytes;
-    this.#byPeer.delete(peer);
+    for (const { window, piece } of [...(this.#byPeer.get(peer)?.values() ?? [])]) this.cancel(peer, window, piece);
+  }
+
+  /** Bytes of the uploads that go before one of this rank. */
+  bytesBefore(rank: number, rankOf: (upload: Upload) => number): Bytes {
+    let sizeBytes = 0;
+    for (const uploads of this.#byPeer.values())
+      for (const upload of uploads.values()) if (rankOf(upload) < rank) sizeBytes += upload.sizeBytes;
+    return sizeBytes;
+  }
+
+  /** Takes out what nobody waits for any more: uploads whose deadline lies before this time. */
+  dropOverdue(beforeMs: Milliseconds): void {
+    for (const uploads of [...this.#byPeer.values()]) {
+      for (const { peer, window, piece, deadlineMs } of [...uploads.values()]) if (deadlineMs < beforeMs) this.cancel(peer, window, piece);
+    }
   }
 
   /** Removes and returns the most needed upload among neighbours that can take one. `rank`: lower goes first. */
@@ -61,7 +77,7 @@ export class UploadQueue {
     let bestRank = Number.POSITIVE_INFINITY;
     for (const [peer, uploads] of this.#byPeer) {
       if (!ready(peer)) continue;
-      for (const upload of uploads) {
+      for (const upload of uploads.values()) {
         const own = rank(upload);
         if (own < bestRank) {
           best = upload;
@@ -72,4 +88,9 @@ export class UploadQueue {
     if (best) this.cancel(best.peer, best.window, best.piece);
     return best;
   }
+}
+
+/** Piece indices travel as 16 bits. */
+function keyOf(window: WindowNumber, piece: PieceIndex): number {
+  return window * 0x1_0000 + piece;
 }

@@ -3,7 +3,7 @@
  *
  * What cannot be sent in the time the asker is willing to wait is refused at once, so that it can ask somebody else.
  */
-import type { Milliseconds, PieceIndex, WindowNumber } from '../kernel/units.js';
+import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { LiveMessage } from './live-message.js';
 import type { Neighbour } from './neighbour.js';
@@ -26,12 +26,13 @@ export class Uploader {
 
   onRequest(neighbour: Neighbour, request: LiveRequest): void {
     const window = this.#context.buffer.get(request.window);
-    if (window && request.wantManifest) this.#sendManifest(neighbour, window);
+    // While it does not read what it is sent, it gets no more than the pieces it waits for.
+    if (window && request.wantManifest && !neighbour.blocked) this.#sendManifest(neighbour, window);
     const missing = request.pieces.filter((piece) => !window?.held.has(piece));
     if (missing.length > 0) this.#refuse(neighbour, request.window, missing, 'not-held', 0);
     if (!window) return;
     const busy = request.pieces.filter((piece) => window.held.has(piece) && !this.#enqueue(neighbour, window, piece, request.patienceMs));
-    if (busy.length > 0) this.#refuse(neighbour, request.window, busy, 'busy', this.#queueMs);
+    if (busy.length > 0) this.#refuse(neighbour, request.window, busy, 'busy', this.#uploadMs(this.#queue.queuedBytes));
     this.serve();
   }
 
@@ -51,7 +52,8 @@ export class Uploader {
 
   /** Sends as much as the uplink allows now and comes back for the rest. */
   serve(): void {
-    const { options, neighbours, nowMs } = this.#context;
+    const { options, neighbours, nowMs, parameters } = this.#context;
+    this.#queue.dropOverdue(nowMs - parameters.waitMaxMs);
     const ready = (peer: string): boolean => neighbours.get(peer)?.blocked === false;
     while (!this.#queue.empty) {
       const delayMs = options.uplink.delayMs(nowMs);
@@ -81,20 +83,26 @@ export class Uploader {
   }
 
   #enqueue(neighbour: Neighbour, window: BufferedWindow, piece: PieceIndex, patienceMs: Milliseconds): boolean {
-    if (this.#queueMs > patienceMs) return false;
     const sizeBytes = window.piece(piece)?.length ?? 0;
-    const deadlineMs = this.#context.nowMs + patienceMs;
-    return this.#queue.add({ peer: neighbour.id, window: window.number, piece, sizeBytes, deadlineMs });
+    const upload = { peer: neighbour.id, window: window.number, piece, sizeBytes, deadlineMs: this.#context.nowMs + patienceMs };
+    return this.#queueMs(upload) <= patienceMs && this.#queue.add(upload);
   }
 
-  /** Time until a newly queued upload would leave. */
-  get #queueMs(): Milliseconds {
+  /** Time until this upload would leave: a first copy overtakes all second ones, so these do not keep it from being taken. */
+  #queueMs(upload: Upload): Milliseconds {
+    const soonestMs = this.#uploadMs(this.#queue.queuedBytes);
+    if (this.#context.nowMs + soonestMs <= upload.deadlineMs) return soonestMs;
+    return this.#uploadMs(this.#queue.bytesBefore(this.#rank(upload), (other) => this.#rank(other)));
+  }
+
+  #uploadMs(sizeBytes: Bytes): Milliseconds {
     const { bytesPerSecond } = this.#context.options.uplink;
-    return bytesPerSecond === 0 ? 0 : (this.#queue.queuedBytes * 1000) / bytesPerSecond;
+    return bytesPerSecond === 0 ? 0 : (sizeBytes * 1000) / bytesPerSecond;
   }
 
+  /** Lower goes first. What is overdue waits behind what can still be in time. */
   #rank({ window, piece, deadlineMs }: Upload): number {
-    return (this.#context.buffer.get(window)?.copies[piece] ?? 0) * COPY_RANK_MS + deadlineMs - this.#context.nowMs;
+    return (this.#context.buffer.get(window)?.copies[piece] ?? 0) * COPY_RANK_MS + Math.abs(deadlineMs - this.#context.nowMs);
   }
 
   #sendManifest(neighbour: Neighbour, window: BufferedWindow): void {
@@ -103,6 +111,7 @@ export class Uploader {
   }
 
   #refuse(neighbour: Neighbour, window: WindowNumber, pieces: readonly PieceIndex[], why: 'busy' | 'not-held', etaMs: Milliseconds): void {
+    if (neighbour.blocked) return;
     this.#context.send(neighbour, { kind: 'refuse', window, pieces, why, etaMs: Math.round(etaMs) });
   }
 }

@@ -34,6 +34,11 @@ export class WaitTime {
     return this.#roundTripMs;
   }
 
+  /** It has run into the timeout more often of late than it has answered. */
+  get suspect(): boolean {
+    return this.#penalty > 1;
+  }
+
   /** How long the neighbour will be busy with what we have asked already. */
   get backlogMs(): Milliseconds {
     return this.#queuedBytes / this.#bytesPerMs;

@@ -2,7 +2,8 @@
  * The live buffer: the run of windows that is still worth having.
  *
  * Only windows with a verified manifest are in it, and only pieces that match their hash. Window numbers only grow; a window that leaves at
- * the tail never comes back. Memory is bounded by `capacityBytes`, length by `capacityWindows`.
+ * the tail never comes back. Memory is bounded by `capacityBytes` (counted in full from
+ * the moment a window opens), length by `capacityWindows`.
  */
 import { Bitfield } from '../kernel/bitfield.js';
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../kernel/units.js';
@@ -16,7 +17,6 @@ export class BufferedWindow {
   /** How often each piece has been sent, for a publisher that spreads first copies first. */
   readonly copies: Uint16Array;
   readonly #pieces: (Uint8Array | undefined)[];
-  #sizeBytes: Bytes = 0;
 
   constructor(manifest: Manifest, originMs: Milliseconds) {
     this.manifest = manifest;
@@ -35,10 +35,6 @@ export class BufferedWindow {
     return this.held.full;
   }
 
-  get heldBytes(): Bytes {
-    return this.#sizeBytes;
-  }
-
   get key(): boolean {
     return this.manifest.keyMarks.length > 0;
   }
@@ -51,7 +47,6 @@ export class BufferedWindow {
   store(index: PieceIndex, bytes: Uint8Array): boolean {
     if (!this.held.add(index)) return false;
     this.#pieces[index] = bytes;
-    this.#sizeBytes += bytes.length;
     return true;
   }
 
@@ -73,6 +68,7 @@ export class WindowBuffer {
   readonly #capacityBytes: Bytes;
   /** In ascending order of number after `#sort`; most arrive in order, so sorting is rare. */
   #windows = new Map<WindowNumber, BufferedWindow>();
+  #sizeBytes: Bytes = 0;
   #tail: WindowNumber = 0;
   #head: WindowNumber | undefined;
 
@@ -102,10 +98,15 @@ export class WindowBuffer {
     if (known) return known;
     const window = new BufferedWindow(manifest, originMs);
     this.#windows.set(manifest.number, window);
+    this.#sizeBytes += manifest.sizeBytes;
     if (manifest.number < (this.#head ?? 0)) this.#sort();
     this.#head = Math.max(this.#head ?? 0, manifest.number);
     this.#slide();
     return this.#windows.get(manifest.number);
+  }
+
+  get count(): number {
+    return this.#windows.size;
   }
 
   /** Windows in ascending order. */
@@ -113,16 +114,13 @@ export class WindowBuffer {
     return this.#windows.values();
   }
 
-  /** Drops from the tail until both bounds hold. */
+  /** Drops from the tail until both bounds hold. Windows are counted, not numbers: those in a gap do not exist. */
   #slide(): void {
-    this.#tail = Math.max(this.#tail, (this.#head ?? 0) - this.#capacityWindows + 1);
-    let sizeBytes = 0;
-    for (const window of this.#windows.values()) sizeBytes += window.manifest.sizeBytes;
     for (const window of this.#windows.values()) {
-      if (window.number >= this.#tail && sizeBytes <= this.#capacityBytes) break;
+      if (this.#windows.size <= this.#capacityWindows && this.#sizeBytes <= this.#capacityBytes) return;
       this.#windows.delete(window.number);
-      sizeBytes -= window.manifest.sizeBytes;
-      this.#tail = Math.max(this.#tail, window.number + 1);
+      this.#sizeBytes -= window.manifest.sizeBytes;
+      this.#tail = window.number + 1;
     }
   }
 
