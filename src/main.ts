@@ -3,15 +3,17 @@
  */
 import { argv, env, exit } from 'node:process';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { ShoalError } from './kernel/errors.js';
 import { readConfigFiles } from './io/config-file.js';
 import { generateSeed } from './io/crypto.js';
 import { KeyFile } from './io/key-file.js';
 import { createLogger } from './io/logger.js';
 import { launchPlayer, type PlayerName } from './io/player.js';
 import { Terminal } from './io/terminal.js';
+import { ShoalError } from './kernel/errors.js';
+import type { Log } from './kernel/ports.js';
 import { slugOf } from './plugins/channel-slug.js';
 import { CONFIG_OPTIONS, resolveConfig, type ShoalConfig } from './plugins/config.js';
+import { TEST_CARD_NAME } from './plugins/station.js';
 import { progressLine, stationInstructions, viewerInstructions } from './plugins/instructions.js';
 import { type RunningShoal, type ShoalOptions, startStation, VERSION, watchChannel } from './shoal.js';
 
@@ -53,11 +55,16 @@ const channel = program.command('channel').description('make and list the channe
 common(channel.command('create'))
   .description('make a channel; a station that runs on the same data folder has it within seconds')
   .argument('<name>', 'name for people', nonEmpty)
-  .option('--source <name>', 'name of the source; redundant stations of one source use the same (default: from the name)')
+  .option('--source <name>', 'name of the source, part of what the channel id is made from (default: from the name)')
   .action((name: string, options: CommonOptions & { readonly source?: string }) => createChannel(name, options));
 common(channel.command('list'))
   .description('list the channels and their stream keys')
   .action((options: CommonOptions) => listChannels(options));
+
+common(channel.command('delete'))
+  .description('delete a channel made by "channel create"')
+  .argument('<name>', 'its name, or its name in addresses', nonEmpty)
+  .action((name: string, options: CommonOptions) => deleteChannel(name, options));
 
 const config = program.command('config').description('look at the configuration');
 common(config.command('check'))
@@ -76,7 +83,7 @@ function common(command: Command): Command {
   return command
     .option('--config <file>', 'configuration file (default: config/shoal.json5)')
     .option('--data <dir>', 'folder for everything that is kept (default: data)')
-    .option('--set <key=value>', 'set one option, as in relay.http.port=0; may be repeated', collect, []);
+    .addOption(new Option('--set <key=value>', 'set one option, as in relay.http.port=0; may be repeated').argParser(collect).default([], 'none'));
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {
@@ -88,17 +95,27 @@ function nonEmpty(text: string): string {
   return text.trim();
 }
 
-function loadConfig(options: CommonOptions): { readonly config: ShoalConfig; readonly explicitKeys: ReadonlySet<string> } {
+interface LoadedConfig {
+  readonly config: ShoalConfig;
+  readonly explicitKeys: ReadonlySet<string>;
+  /** The user's file holds stream keys, and others can read it. */
+  readonly exposedFile: string | undefined;
+}
+
+function loadConfig(options: CommonOptions): LoadedConfig {
   const configHome = env['XDG_CONFIG_HOME'];
   const { defaults, file } = readConfigFiles({ currentDir: process.cwd(), file: options.config, configHome });
   const data = options.data === undefined ? [] : [`dataDir=${options.data}`];
-  return resolveConfig({ defaults, file, environment: env, settings: [...data, ...options.set] });
+  const resolved = resolveConfig({ defaults, file, environment: env, settings: [...data, ...options.set] });
+  const holdsKeys = resolved.config.station.channels.some(({ key }) => key !== undefined);
+  return { ...resolved, exposedFile: holdsKeys && file?.isReadableByOthers ? file.name : undefined };
 }
 
 /** Starts, reports, and stops at the first signal; a second signal ends the process at once. */
 async function run(options: CommonOptions, start: (shoal: ShoalOptions) => Promise<RunningShoal>, player?: PlayerName): Promise<void> {
-  const { config: loaded, explicitKeys } = loadConfig(options);
+  const { config: loaded, explicitKeys, exposedFile } = loadConfig(options);
   const log = createLogger(loaded.log);
+  if (exposedFile) log.warn(`${exposedFile} holds stream keys and others can read it. Run: chmod 600 ${exposedFile}`);
   let shoal: RunningShoal | undefined;
   let stopping = false;
   let firstSignalMs = 0;
@@ -119,7 +136,16 @@ async function run(options: CommonOptions, start: (shoal: ShoalOptions) => Promi
   if (stopping) return;
   report(shoal, options.json === true);
   const address = shoal.ready.channels[0]?.watch.flv;
-  if (player && address) launchPlayer(player, address);
+  if (player && address) openPlayer(player, address, log);
+}
+
+/** A player that cannot be opened is no reason to end: the addresses work in any other. */
+function openPlayer(player: PlayerName, address: string, log: Log): void {
+  try {
+    launchPlayer(player, address);
+  } catch (error) {
+    log.warn(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function report(shoal: RunningShoal, json: boolean): void {
@@ -148,21 +174,35 @@ function statusLine(shoal: RunningShoal): unknown {
 }
 
 function createChannel(name: string, options: CommonOptions & { readonly source?: string }): void {
-  const keys = KeyFile.open(loadConfig(options).config.dataDir, generateSeed);
+  const { config: loaded } = loadConfig(options);
+  const keys = KeyFile.open(loaded.dataDir, generateSeed);
   const slug = slugOf(name, `channel-${keys.channels().length + 1}`);
+  const taken = [...(loaded.station.testCard ? [TEST_CARD_NAME] : []), ...loaded.station.channels.map((declared) => declared.name)];
+  if (taken.some((other) => slugOf(other, other) === slug)) {
+    throw new ShoalError('CHANNEL_EXISTS', `there is a channel with the address "${slug}" already; choose another name`, { slug });
+  }
   keys.addChannel({ slug, name, source: options.source ?? slug, container: 'flv' });
   terminal.line(`Channel "${name}" is made.`);
   terminal.line(`  Stream key   ${keys.streamKey(slug)}`);
-  terminal.line('  A running station has it within seconds; otherwise "shoal start" prints its addresses and its link.');
+  terminal.line('  A running station has it within seconds, and its page shows the link; otherwise "shoal start" prints both.');
+}
+
+function deleteChannel(name: string, options: CommonOptions): void {
+  const keys = KeyFile.open(loadConfig(options).config.dataDir, generateSeed);
+  const found = keys.channels().find((made) => made.slug === name || made.name === name);
+  if (!found) throw new ShoalError('CHANNEL_UNKNOWN', `no channel "${name}" was made by "shoal channel create"; "shoal channel list" lists them`);
+  keys.removeChannel(found.slug);
+  terminal.line(`Channel "${found.name}" is deleted. A station that runs drops it at its next start.`);
 }
 
 function listChannels(options: CommonOptions): void {
   const { config: loaded } = loadConfig(options);
   const keys = KeyFile.open(loaded.dataDir, generateSeed);
+  const card = loaded.station.testCard ? [{ name: TEST_CARD_NAME, key: keys.streamKey(slugOf(TEST_CARD_NAME, 'card')) }] : [];
   const declared = loaded.station.channels.map(({ name, key }) => ({ name, key: key ?? keys.streamKey(slugOf(name, name)) }));
   const made = keys.channels().map(({ name, slug }) => ({ name, key: keys.streamKey(slug) }));
-  for (const { name, key } of [...declared, ...made]) terminal.line(`${name}   stream key ${key}`);
-  if (declared.length + made.length === 0) terminal.line('There is no channel yet: shoal channel create "My channel"');
+  for (const { name, key } of [...card, ...declared, ...made]) terminal.line(`${name}   stream key ${key}`);
+  if (card.length + declared.length + made.length === 0) terminal.line('There is no channel yet: shoal channel create "My channel"');
 }
 
 function showConfig(shown: ShoalConfig): void {

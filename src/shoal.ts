@@ -25,8 +25,10 @@ import { Viewer } from './plugins/viewer.js';
 import type { ChannelStatus } from './relay/channel-status.js';
 import type { LocalChannel, WatchAddresses } from './relay/local-channel.js';
 
+export { readConfigFiles } from './io/config-file.js';
+export { createLogger } from './io/logger.js';
 export { ShoalError } from './kernel/errors.js';
-export type { ShoalConfig } from './plugins/config.js';
+export { resolveConfig, type ShoalConfig } from './plugins/config.js';
 
 /** Of the package. */
 export const VERSION = '0.1.0';
@@ -85,8 +87,8 @@ export async function startStation(options: ShoalOptions): Promise<RunningShoal>
   const keys = KeyFile.open(config.dataDir, generateSeed);
   const tracker = config.tracker.enabled ? await startTracker(config, log, stack, (id) => known.has(id)) : null;
   const context = await startSwarmContext(options, stack, config.swarm.port);
-  const web = await startWeb(options, stack, config.relay.http.port, `rtmp://${config.station.rtmp.host}:${config.station.rtmp.port}/${RTMP_APP}`);
   let station: Station | undefined;
+  const web = await startWeb(options, stack, config.relay.http.port, () => station?.rtmpServer ?? null);
   const host = await startHost(stack, {
     ...config.station.rtmp,
     authorisePublish: (request) => station?.authorise(request) ?? { allowed: false, reason: 'the station is still starting' },
@@ -104,6 +106,7 @@ export async function startStation(options: ShoalOptions): Promise<RunningShoal>
     peerAddress: `${outside}:${context.network.port}`,
     watch: (slug) => watchAddresses(slug, web.base, `rtmp://${localName(config.station.rtmp.host)}:${host.port}/${RTMP_APP}/${slug}`),
     onChannel: (id) => known.add(id),
+    rtmpHost: isWildcard(config.station.rtmp.host) ? outside : localName(config.station.rtmp.host),
   });
   station = started;
   await stack.start(started);
@@ -120,10 +123,13 @@ export async function watchChannel(link: string, options: ShoalOptions): Promise
   const { config, log, explicitKeys } = options;
   const parsed = parseLink(link);
   if (parsed instanceof Malformed) throw new ShoalError('LINK_MALFORMED', `This link cannot be used: ${parsed.reason}`);
+  if (parsed.trackers.length + parsed.peers.length + config.tracker.announce.length === 0) {
+    log.warn('The link names no tracker and no peer, so nobody can be found. Use the whole link, or set tracker.announce.');
+  }
   const portUnlessSet = (key: string, port: number): number => (explicitKeys?.has(key) ? port : 0);
   const stack = new PluginStack(log);
   const context = await startSwarmContext(options, stack, portUnlessSet('swarm.port', config.swarm.port));
-  const web = await startWeb(options, stack, portUnlessSet('relay.http.port', config.relay.http.port), null);
+  const web = await startWeb(options, stack, portUnlessSet('relay.http.port', config.relay.http.port), () => null);
   let rtmpPort: number | null = null;
   const viewer = new Viewer({
     context,
@@ -180,12 +186,12 @@ interface Web {
   readonly base: string;
 }
 
-async function startWeb(options: ShoalOptions, stack: PluginStack, port: number, publishRtmp: string | null): Promise<Web> {
+async function startWeb(options: ShoalOptions, stack: PluginStack, port: number, publishRtmp: () => string | null): Promise<Web> {
   const { config, log } = options;
   const { host, allowedHosts } = config.relay.http;
   const start = (): Promise<HttpServer> => HttpServer.start({ host, port, allowedHosts, log });
   const server = await startPart(stack, 'web server', start, (started) => started.stop());
-  const makePortal = async (): Promise<Portal> => new Portal({ server, log, version: VERSION, publishRtmp });
+  const makePortal = async (): Promise<Portal> => new Portal({ server, log, version: VERSION, publishRtmp, queueBytesMax: config.relay.player.queueBytesMax });
   const portal = await startPart(stack, 'portal', makePortal, async (started) => started.stop());
   return { portal, base: `http://${localName(host)}:${server.port}` };
 }
@@ -198,8 +204,12 @@ function startHost(stack: PluginStack, hostOptions: MediaHostOptions): Promise<M
 
 /** The name by which a player on this machine reaches a listener. */
 function localName(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  if (isWildcard(host)) return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }
 
 function publicHost(config: ShoalConfig): string {

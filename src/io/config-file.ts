@@ -3,7 +3,7 @@
  *
  * The only place that imports json5. What the options mean, and whether a value is allowed, is `plugins/config.ts`.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,8 @@ export interface ConfigFile {
   /** Path as a person would write it, for messages. */
   readonly name: string;
   readonly value: unknown;
+  /** Others than the owner may read it: no place for stream keys. */
+  readonly isReadableByOthers: boolean;
   /** 1-based line of each dotted key (`relay.http.port`, `station.channels.0.name`). */
   readonly lines: ReadonlyMap<string, number>;
 }
@@ -56,7 +58,7 @@ export function readConfigFiles(places: ConfigFilePlaces): { readonly defaults: 
 export function readConfigFile(path: string, name: string = path): ConfigFile {
   const text = readText(path, name);
   try {
-    return { name, value: JSON5.parse(text), lines: keyLines(text) };
+    return { name, value: JSON5.parse(text), isReadableByOthers: (statSync(path).mode & 0o077) !== 0, lines: keyLines(text) };
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message.replace('JSON5: ', '') : String(cause);
     throw new ShoalError('CONFIG_SYNTAX', `${name}: not valid JSON5: ${detail}`, { file: path }, { cause });

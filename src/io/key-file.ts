@@ -79,6 +79,13 @@ export class KeyFile {
     return this.#read().channels;
   }
 
+  /** Forgets a channel and its stream key. Does nothing for an unknown slug. */
+  removeChannel(slug: string): void {
+    const content = this.#read();
+    const channels = content.channels.filter((channel) => channel.slug !== slug);
+    this.#write({ ...content, channels, streamKeys: new Map([...content.streamKeys].filter(([known]) => known !== slug)) });
+  }
+
   /** @throws ShoalError `CHANNEL_EXISTS` when the slug is taken. */
   addChannel(channel: StoredChannel): void {
     const content = this.#read();

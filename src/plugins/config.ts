@@ -57,7 +57,7 @@ const channel = z.strictObject({
     .string({ error: 'expected 8 to 128 letters, digits, or any of -._~' })
     .regex(/^[A-Za-z0-9._~-]{8,128}$/, { error: 'expected 8 to 128 letters, digits, or any of -._~' })
     .optional(),
-  container: oneOf('flv').optional(),
+  container: oneOf('flv', 'asf').optional(),
 });
 
 const trackerUrl = z
@@ -76,6 +76,8 @@ const schema = z.strictObject({
   relay: z.strictObject({
     http: z.strictObject({ host, port, allowedHosts: listOf(text(1, 255), 64, 'names') }),
     rtmp: z.strictObject({ host, port }),
+    mms: z.strictObject({ host, port }),
+    convert: flag(),
     player: z.strictObject({ queueBytesMax: whole(65_536, 268_435_456) }),
     historyMs: whole(2000, 120_000),
   }),

@@ -72,7 +72,7 @@ export function progressLine(name: string, status: ChannelStatus): string {
     `down ${kilobits(status.downBytesPerSecond)}`,
     `up ${kilobits(status.upBytesPerSecond)}`,
   ];
-  if (status.shareFromPeers !== null) parts.push(`${Math.round(status.shareFromPeers * 100)} % from peers`);
+  if (status.shareFromPeers !== null) parts.push(status.shareFromPeers === 0 ? 'all from the station' : `${Math.round(status.shareFromPeers * 100)} % from peers`);
   if (status.delayMs !== null) parts.push(`delay ${(status.delayMs / 1000).toFixed(1)} s`);
   if (status.holes > 0) parts.push(`${status.holes} windows missed`);
   return parts.join(' · ');

@@ -9,7 +9,7 @@ import { type StaticFile, serveFiles } from '../io/static-files.js';
 import { WebSocketServer } from '../io/websocket-server.js';
 import { invariant } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
-import type { InfoHash } from '../kernel/units.js';
+import type { Bytes, InfoHash } from '../kernel/units.js';
 import type { LocalChannel } from '../relay/local-channel.js';
 import { openApiDocument, type PortalView, viewChannel } from './portal-api.js';
 
@@ -19,7 +19,9 @@ export interface PortalOptions {
   /** Of the package, for `/api/status`. */
   readonly version: string;
   /** Where an encoder publishes, such as `rtmp://127.0.0.1:1935/live`, for the page's instructions; null without an RTMP server. */
-  readonly publishRtmp: string | null;
+  readonly publishRtmp: () => string | null;
+  /** What may wait for one slow player, bytes. */
+  readonly queueBytesMax?: Bytes;
 }
 
 /** Paths of a channel's endpoints, from the server's root. */
@@ -65,7 +67,8 @@ export class Portal {
     invariant(SLUG.test(channel.slug), 'a slug consists of letters, digits, _ and -');
     invariant(!this.#mounted.has(channel.slug), 'every slug is mounted once');
     const log = this.#options.log.child({ channel: channel.id });
-    const egress = new FlvEgress(channel.feed, { log });
+    const { queueBytesMax } = this.#options;
+    const egress = new FlvEgress(channel.feed, queueBytesMax === undefined ? { log } : { log, queueBytesMax });
     this.#mounted.set(channel.slug, { channel, egress, hls: new HlsMuxer(channel.feed, { log }) });
   }
 
@@ -146,7 +149,7 @@ export class Portal {
   #viewSelf(): PortalView {
     const { version, publishRtmp } = this.#options;
     const players = [...this.#mounted.values()].reduce((sum, mounted) => sum + playersOf(mounted), 0);
-    return { version, uptimeSeconds: Math.round(process.uptime()), channels: this.#mounted.size, players, publishRtmp };
+    return { version, uptimeSeconds: Math.round(process.uptime()), channels: this.#mounted.size, players, publishRtmp: publishRtmp() };
   }
 }
 

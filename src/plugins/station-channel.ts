@@ -1,7 +1,7 @@
 /**
  * One channel of a station: what a publisher sends over RTMP becomes signed windows for the swarm and a feed for this machine's players.
  *
- * Window numbers only grow, also over restarts: the highest one is kept on disk, and a new start goes on well above it.
+ * Window numbers only grow, also over restarts: numbers are reserved on disk before they are used, and a new start goes on above them.
  */
 
 import { nodeHasher } from '../io/crypto.js';
@@ -12,7 +12,7 @@ import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/chann
 import { type CutWindow, WindowCutter } from '../ingest/window-cutter.js';
 import { Malformed, ShoalError } from '../kernel/errors.js';
 import type { Log, Signer } from '../kernel/ports.js';
-import type { InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
+import type { InfoHash, WindowNumber } from '../kernel/units.js';
 import { classifyTag, type FlvTag, SCRIPT, VIDEO, withoutSetDataFrame } from '../media/flv.js';
 import type { ChannelStatus } from '../relay/channel-status.js';
 import type { LocalChannel, WatchAddresses } from '../relay/local-channel.js';
@@ -41,9 +41,11 @@ export interface StationChannelOptions {
   readonly watch: () => WatchAddresses;
 }
 
-const SAVE_PERIOD_MS: Milliseconds = 5_000;
-/** More windows than can have been cut since the state was last saved, plus a buffer's length: numbers are never used twice. */
-const RESTART_MARGIN_WINDOWS = 100;
+/**
+ * Window numbers are reserved this many at a time. After a crash the unused rest is skipped: fewer than a viewer's buffer holds, so that
+ * viewers find the new windows at once.
+ */
+const RESERVED_WINDOWS = 20;
 
 /** The stream path of a channel in the media host. */
 export function streamPathOf(slug: string): string {
@@ -57,15 +59,17 @@ export class StationChannel implements LocalChannel {
   readonly link: string;
   readonly shoalLink: string;
   readonly container = 'flv';
+  /** As declared. */
+  readonly source: string;
   readonly feed: TagFeed;
   readonly #options: StationChannelOptions;
   readonly #log: Log;
   readonly #swarm: LiveSwarm;
   readonly #cutter: WindowCutter;
   readonly #untap: () => void;
-  readonly #saver: NodeJS.Timeout;
   #lastNumber: WindowNumber;
-  #savedNumber: WindowNumber;
+  /** No number above this one has been used, also by earlier runs. */
+  #reservedNumber: WindowNumber;
   /** The publisher has said that its stream ends: what is open may be published as it is. */
   #ended = false;
 
@@ -76,14 +80,15 @@ export class StationChannel implements LocalChannel {
     this.#options = options;
     this.slug = declared.slug;
     this.name = declared.name;
+    this.source = declared.source;
     this.id = channelId(descriptor, nodeHasher);
     this.#log = context.log.child({ channel: this.name });
     const link: ChannelLink = { id: this.id, name: this.name, trackers: options.trackers, peers: [options.peerAddress] };
     this.link = formatMagnet(link);
     this.shoalLink = formatShoalLink(link);
     this.feed = new TagFeed({ historyMs: context.config.relay.historyMs });
-    this.#lastNumber = this.#savedNumber = this.#load();
-    const firstNumber = this.#lastNumber === 0 ? 0 : this.#lastNumber + RESTART_MARGIN_WINDOWS;
+    this.#lastNumber = this.#reservedNumber = this.#load();
+    const firstNumber = this.#lastNumber === 0 ? 0 : this.#lastNumber + 1;
     this.#cutter = new WindowCutter({ windowMs: context.config.live.windowMs, firstNumber });
     const { trackers } = options;
     this.#swarm = new LiveSwarm(context, { id: this.id, descriptor, signer, trackers, peers: [], onEvent: () => undefined });
@@ -92,7 +97,6 @@ export class StationChannel implements LocalChannel {
       onPublisherStart: () => this.#onPublisherStart(),
       onPublisherEnd: (reason) => this.#onPublisherEnd(reason),
     });
-    this.#saver = setInterval(() => this.#save(), SAVE_PERIOD_MS);
   }
 
   start(): void {
@@ -100,9 +104,8 @@ export class StationChannel implements LocalChannel {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#saver);
     this.#untap();
-    this.#save();
+    this.#reserve(this.#lastNumber);
     await this.#swarm.stop();
   }
 
@@ -142,7 +145,8 @@ export class StationChannel implements LocalChannel {
 
   #publish(windows: readonly CutWindow[]): void {
     for (const content of windows) {
-      this.#lastNumber = content.number;
+      this.#lastNumber = Math.max(this.#lastNumber, content.number);
+      if (this.#lastNumber > this.#reservedNumber) this.#reserve(this.#lastNumber + RESERVED_WINDOWS);
       this.#swarm.command({ kind: 'publish', content });
     }
   }
@@ -157,11 +161,11 @@ export class StationChannel implements LocalChannel {
     return Number.isSafeInteger(number) && number >= 0 ? number : 0;
   }
 
-  #save(): void {
-    if (this.#savedNumber === this.#lastNumber) return;
+  #reserve(number: WindowNumber): void {
+    if (this.#reservedNumber === number) return;
+    this.#reservedNumber = number;
     try {
-      saveState(this.#options.context.config.dataDir, this.#stateName, { lastNumber: this.#lastNumber });
-      this.#savedNumber = this.#lastNumber;
+      saveState(this.#options.context.config.dataDir, this.#stateName, { lastNumber: number });
     } catch (error) {
       this.#log.warn('the window number cannot be saved', { error: error instanceof Error ? error.message : String(error) });
     }

@@ -27,6 +27,8 @@ export interface StationOptions {
   readonly trackers: readonly string[];
   readonly peerAddress: string;
   readonly watch: (slug: string) => WatchAddresses;
+  /** The name by which encoders reach the RTMP host. */
+  readonly rtmpHost: string;
   /** A channel is about to join its swarm: the tracker must know it. */
   readonly onChannel: (id: InfoHash) => void;
 }
@@ -51,6 +53,8 @@ export class Station implements Plugin {
   readonly #log: Log;
   readonly #signer: Signer;
   readonly #channels = new Map<string, StationChannel>();
+  /** Slugs of made channels that a person has been told about. */
+  readonly #clashes = new Set<string>();
   /** By slug. */
   readonly #streamKeys = new Map<string, string>();
   /** Only our own ffmpeg knows it; a new one each time. */
@@ -75,7 +79,7 @@ export class Station implements Plugin {
     const { config } = this.#options.context;
     if (config.station.testCard) this.#add({ slug: slugOf(TEST_CARD_NAME, 'card'), name: TEST_CARD_NAME, source: 'test card', container: 'flv' });
     for (const { name, source, key } of config.station.channels) this.#add(declare(name, source), key);
-    for (const channel of this.#options.keys.channels()) this.#add(channel);
+    this.#addCreated();
     this.#poll = setInterval(() => this.#addCreated(), CHANNEL_POLL_MS);
     if (config.station.testCard) await this.#startCard();
   }
@@ -89,16 +93,17 @@ export class Station implements Plugin {
   }
 
   publishAddress(slug: string): PublishAddress {
-    return { rtmp: this.#rtmpServer, key: this.#streamKeys.get(slug) ?? '' };
+    return { rtmp: this.rtmpServer, key: this.#streamKeys.get(slug) ?? '' };
   }
 
-  get #rtmpServer(): string {
-    return `rtmp://${this.#options.context.config.station.rtmp.host}:${this.#options.host.port}/${RTMP_APP}`;
+  /** Where encoders publish, without a key. */
+  get rtmpServer(): string {
+    return `rtmp://${this.#options.rtmpHost}:${this.#options.host.port}/${RTMP_APP}`;
   }
 
   /** Decides who may publish: the name is a stream key, or a channel's name with `?key=` and the stream key. */
   authorise(request: PublishRequest): PublishDecision {
-    if (request.app !== RTMP_APP) return refuse(`the application is "${request.app}", expected "${RTMP_APP}" as in ${this.#rtmpServer}`);
+    if (request.app !== RTMP_APP) return refuse(`the application is "${request.app}", expected "${RTMP_APP}" as in ${this.rtmpServer}`);
     if (sameSecret(request.name, this.#cardKey)) return this.#allow(slugOf(TEST_CARD_NAME, 'card'));
     for (const [slug, key] of this.#streamKeys) {
       if (!sameSecret(request.name, key) && !(request.name === slug && sameSecret(request.query['key'] ?? '', key))) continue;
@@ -134,20 +139,31 @@ export class Station implements Plugin {
     this.#options.onChannel(channel.id);
     portal.add(channel);
     channel.start();
+    this.#log.info(`channel "${name}" is here`, { slug, id: channel.id });
   }
 
-  /** Channels made by `shoal channel create` since the last look. */
+  /** Channels made by `shoal channel create` since the last look. One whose address is taken by the configuration is left out. */
   #addCreated(): void {
     try {
-      for (const channel of this.#options.keys.channels()) if (!this.#channels.has(channel.slug)) this.#add(channel);
+      for (const channel of this.#options.keys.channels()) {
+        const known = this.#channels.get(channel.slug);
+        if (!known) this.#add(channel);
+        else if (known.source !== channel.source) this.#warnOfClash(channel);
+      }
     } catch (error) {
       this.#log.warn('new channels cannot be read', { error: error instanceof Error ? error.message : String(error) });
     }
   }
 
+  #warnOfClash({ slug, name }: DeclaredChannel): void {
+    if (this.#clashes.has(slug)) return;
+    this.#clashes.add(slug);
+    this.#log.warn(`channel "${name}", made by "shoal channel create", is left out: another channel has the address "${slug}". Delete it: shoal channel delete "${slug}"`);
+  }
+
   async #startCard(): Promise<void> {
     try {
-      this.#card = await startTestCard({ rtmpUrl: `${this.#rtmpServer}/${this.#cardKey}`, log: this.#log });
+      this.#card = await startTestCard({ rtmpUrl: `${this.rtmpServer}/${this.#cardKey}`, log: this.#log });
     } catch (error) {
       if (!(error instanceof ShoalError) || error.code !== 'FFMPEG_MISSING') throw error;
       this.#log.warn(error.message);

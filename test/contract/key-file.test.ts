@@ -147,4 +147,15 @@ test('a file that becomes unreadable while we run is not overwritten', ({ dir })
   assert.is(readFileSync(file.path, 'utf8'), 'half a fi');
 });
 
+test('a removed channel takes its stream key with it, and its name is free again', ({ dir }) => {
+  const keys = KeyFile.open(dir, seed);
+  keys.addChannel(NEWS);
+  const before = keys.streamKey('news');
+  keys.removeChannel('news');
+  keys.removeChannel('news');
+  assert.equal(keys.channels(), []);
+  keys.addChannel(NEWS);
+  assert.is.not(keys.streamKey('news'), before);
+});
+
 test.run();

@@ -38,7 +38,7 @@ export interface PortalFixture {
 export async function startPortal(): Promise<PortalFixture> {
   const log = new MemoryLog();
   const server = await HttpServer.start({ host: '127.0.0.1', port: 0, log });
-  const portal = new Portal({ server, log, version: '0.0.0-test', publishRtmp: 'rtmp://127.0.0.1:1935/live' });
+  const portal = new Portal({ server, log, version: '0.0.0-test', publishRtmp: () => 'rtmp://127.0.0.1:1935/live' });
   const origin = `http://127.0.0.1:${server.port}`;
   let made = 0;
   return {
