@@ -1,5 +1,5 @@
 /** Which configuration file is read, and what is said about one that cannot be. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
@@ -98,6 +98,14 @@ test('a wrong key in a real file is told with its line', ({ dir }) => {
   put(join(dir, 'config', 'shoal.json5'), '{\n  relay: {\n    // mine\n    htpp: { port: 1 },\n  },\n}\n');
   const message = refusal(() => resolveConfig(readConfigFiles({ currentDir: dir })), 'CONFIG_UNKNOWN_KEY');
   assert.is(message, `${join('config', 'shoal.json5')}:4: unknown key "relay.htpp", nearest known key is "relay.http"`);
+});
+
+test('a file says whether others can read it, since it may hold stream keys', ({ dir }) => {
+  const file = put(join(dir, 'keys.json5'), '{}');
+  chmodSync(file, 0o644);
+  assert.is(readConfigFile(file).isReadableByOthers, true);
+  chmodSync(file, 0o600);
+  assert.is(readConfigFile(file).isReadableByOthers, false);
 });
 
 test.run();
