@@ -3,17 +3,32 @@
  *
  * Everything that happens follows from the seed: the same options give the same event log on every machine (invariant M5).
  */
-import type { Connection } from '../kernel/connection.js';
 import { Engine } from '../kernel/engine.js';
 import type { Hasher, Signer, Verifier } from '../kernel/ports.js';
+import type { Input } from '../kernel/protocol.js';
 import { Rng } from '../kernel/rng.js';
 import { TokenBucket } from '../kernel/token-bucket.js';
-import type { Bytes, BytesPerSecond, InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
+import type { BytesPerSecond, ConnectionId, InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
 import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '../relay/live-exchange.js';
-import { type LiveMessage, liveCodec, TRAFFIC_KIND } from '../relay/live-message.js';
+import { type LiveMessage, liveCodec } from '../relay/live-message.js';
 import type { LiveParameters } from '../relay/live-parameters.js';
+import type { LiveEffect } from '../relay/live-protocol.js';
+import type { WindowContent } from '../relay/manifest.js';
+import { MediaSource } from './media-source.js';
 import { Host, Network } from './network.js';
+import { type LiveEngine, SimPeer } from './sim-peer.js';
 import { VirtualClock } from './virtual-clock.js';
+
+/** One step of one peer's core. */
+export interface LiveStep {
+  readonly peer: SimPeer;
+  readonly input: Input<LiveMessage, LiveCommand, LiveTimer>;
+  readonly effects: readonly LiveEffect[];
+  readonly nowMs: Milliseconds;
+}
+
+/** What a misbehaving peer sends instead of an honest message. */
+export type Tamper = (message: LiveMessage, to: ConnectionId, nowMs: Milliseconds) => readonly LiveMessage[];
 
 export interface LiveWorldOptions {
   readonly seed: number;
@@ -33,68 +48,52 @@ export interface LiveWorldOptions {
   readonly viewerUpBytesPerSecond: BytesPerSecond;
   /** Called with one line per event, for a log that two runs can compare. */
   readonly onLog?: (line: string) => void;
+  /** Called after every step of every peer: the place to check invariants. */
+  readonly onStep?: (step: LiveStep) => void;
 }
 
-/** One window as a viewer got it. */
-export interface Delivery {
-  readonly number: WindowNumber;
-  readonly atMs: Milliseconds;
-  /** Delivery minus the moment the publisher cut the window, by the world's own clock. */
-  readonly afterCutMs: Milliseconds;
-}
-
-type LiveEngine = Engine<LiveMessage, LiveCommand, LiveEvent, LiveTimer>;
-
-export class SimPeer {
-  readonly name: string;
-  readonly host: Host;
-  readonly exchange: LiveExchange;
-  readonly engine: LiveEngine;
-  readonly deliveries: Delivery[] = [];
-  readonly payloads = new Map<WindowNumber, Uint8Array>();
-  readonly joinedMs: Milliseconds;
-  skipped = 0;
-  up: Record<string, Bytes> = {};
-  down: Record<string, Bytes> = {};
-  readonly links: Connection[] = [];
-
-  constructor(name: string, host: Host, exchange: LiveExchange, engine: LiveEngine, joinedMs: Milliseconds) {
-    this.name = name;
-    this.host = host;
-    this.exchange = exchange;
-    this.engine = engine;
-    this.joinedMs = joinedMs;
-  }
+export interface JoinOptions {
+  /** Viewers to be linked to, drawn at random; all of them if left out. */
+  readonly neighbours?: number;
+  /** Whether to be linked to the publisher; true if left out. */
+  readonly withPublisher?: boolean;
+  /** Makes the peer a misbehaving one. */
+  readonly tamper?: Tamper;
 }
 
 export class LiveWorld {
   readonly clock = new VirtualClock();
-  readonly publisher: SimPeer;
+  /** Viewers. */
   readonly peers: SimPeer[] = [];
-  readonly cutMs = new Map<WindowNumber, Milliseconds>();
-  readonly cutBytes = new Map<WindowNumber, Uint8Array>();
+  /** Every window ever cut, and when. */
+  readonly cut = new Map<WindowNumber, { readonly content: WindowContent; readonly atMs: Milliseconds }>();
   readonly #options: LiveWorldOptions;
   readonly #network: Network;
   readonly #rng: Rng;
-  readonly #mediaRng: Rng;
-  #number: WindowNumber = 0;
+  readonly #source: MediaSource;
+  #publisher: SimPeer;
   #publishing = true;
 
   constructor(options: LiveWorldOptions) {
+    const { windowMs } = options.parameters;
     this.#options = options;
     this.#network = new Network(this.clock);
     this.#rng = new Rng(options.seed);
-    this.#mediaRng = this.#rng.fork();
-    this.publisher = this.#makePeer('publisher', options.publisherUpBytesPerSecond, options.signer);
+    this.#source = new MediaSource({ ...options, windowMs, rng: this.#rng.fork() });
+    this.#publisher = this.#makePublisher();
     this.#scheduleWindow();
   }
 
-  /** A viewer joins and is linked to the publisher and to everybody else, up to `neighbours` drawn at random. */
-  join(name: string, neighbours = Number.POSITIVE_INFINITY, withPublisher = true): SimPeer {
-    const peer = this.#makePeer(name, this.#options.viewerUpBytesPerSecond);
+  get publisher(): SimPeer {
+    return this.#publisher;
+  }
+
+  join(name: string, options: JoinOptions = {}): SimPeer {
+    const peer = this.#makePeer(name, this.#options.viewerUpBytesPerSecond, undefined, options.tamper);
     const others = [...this.peers];
-    const chosen: SimPeer[] = withPublisher ? [this.publisher] : [];
-    while (others.length > 0 && chosen.length < neighbours) chosen.push(...others.splice(this.#rng.below(others.length), 1));
+    const chosen: SimPeer[] = options.withPublisher === false ? [] : [this.#publisher];
+    const wanted = chosen.length + (options.neighbours ?? others.length);
+    while (others.length > 0 && chosen.length < wanted) chosen.push(...others.splice(this.#rng.below(others.length), 1));
     this.peers.push(peer);
     for (const other of chosen) this.connect(peer, other);
     return peer;
@@ -109,11 +108,20 @@ export class LiveWorld {
     b.engine.add(other);
   }
 
-  /** A peer vanishes; its neighbours notice after the latency. */
+  /** A peer's process ends; its neighbours notice after the latency. */
   kill(peer: SimPeer): void {
-    for (const link of peer.links) link.close({ kind: 'leaving', detail: 'killed' });
     peer.engine.stop();
-    this.peers.splice(this.peers.indexOf(peer), 1);
+    const at = this.peers.indexOf(peer);
+    if (at >= 0) this.peers.splice(at, 1);
+    this.#log(`${peer.name} is gone`);
+  }
+
+  /** A peer's cable is pulled: its neighbours hear nothing, not even that it is gone. */
+  cutOff(peer: SimPeer): void {
+    peer.host.frozen = true;
+    const at = this.peers.indexOf(peer);
+    if (at >= 0) this.peers.splice(at, 1);
+    this.#log(`${peer.name} is cut off`);
   }
 
   /** The source falls silent, or comes back. */
@@ -121,12 +129,24 @@ export class LiveWorld {
     this.#publishing = publishing;
   }
 
+  /** The publisher's process ends and another takes its place, which goes on with numbers that lie `jumpWindows` higher. */
+  restartPublisher(jumpWindows: number): void {
+    this.#publisher.engine.stop();
+    this.#source.restart(jumpWindows);
+    this.#publisher = this.#makePublisher();
+    for (const peer of this.peers) this.connect(peer, this.#publisher);
+  }
+
   run(forMs: Milliseconds): void {
     this.clock.runUntil(this.clock.nowMs() + forMs);
   }
 
-  #makePeer(name: string, upBytesPerSecond: BytesPerSecond, signer?: Signer): SimPeer {
-    const { channel, parameters, hasher, verifier } = this.#options;
+  #makePublisher(): SimPeer {
+    return this.#makePeer('publisher', this.#options.publisherUpBytesPerSecond, this.#options.signer);
+  }
+
+  #makePeer(name: string, upBytesPerSecond: BytesPerSecond, signer?: Signer, tamper?: Tamper): SimPeer {
+    const { channel, parameters, hasher, verifier, onStep } = this.#options;
     const host = new Host({ name, upBytesPerSecond: 0, downBytesPerSecond: 0 });
     const exchange = new LiveExchange({
       channel,
@@ -140,26 +160,42 @@ export class LiveWorld {
       downlink: new TokenBucket(0),
     });
     const engine: LiveEngine = new Engine({
-      protocol: exchange,
-      codec: liveCodec,
-      clock: this.clock,
-      onEvent: (event) => this.#onEvent(peer, event),
-      onTraffic: (direction, message, sizeBytes) => {
-        const kind = TRAFFIC_KIND[message.kind];
-        peer[direction][kind] = (peer[direction][kind] ?? 0) + sizeBytes;
+      protocol: {
+        handle: (input, nowMs) => {
+          const effects = tampered(exchange.handle(input, nowMs), tamper, nowMs);
+          onStep?.({ peer, input, effects, nowMs });
+          return effects;
+        },
       },
-      onDisconnect: (connection, reason) => this.#log(`${name} drops ${connection.peerId}: ${reason.kind} ${reason.detail}`),
+      codec: liveCodec,
+      clock: host.clock(this.clock),
+      onEvent: (event) => this.#onEvent(peer, event),
+      onTraffic: (direction, message, sizeBytes) => peer[direction].count(message, sizeBytes),
+      onDisconnect: (connection, reason) => {
+        if (reason.kind === 'misbehaved') peer.bans.push({ name: connection.peerId, detail: reason.detail });
+        this.#log(`${name} drops ${connection.peerId}: ${reason.kind} ${reason.detail}`);
+      },
     });
-    const peer = new SimPeer(name, host, exchange, engine, this.clock.nowMs());
+    const peer = new SimPeer({
+      name,
+      host,
+      exchange,
+      engine,
+      clock: this.clock,
+      joinedMs: this.clock.nowMs(),
+      honest: tamper === undefined,
+    });
     engine.command({ kind: 'start' });
     return peer;
   }
 
   #onEvent(peer: SimPeer, event: LiveEvent): void {
+    const nowMs = this.clock.nowMs();
     if (event.kind === 'window') {
       const { number } = event.manifest;
-      peer.deliveries.push({ number, atMs: this.clock.nowMs(), afterCutMs: this.clock.nowMs() - (this.cutMs.get(number) ?? 0) });
-      peer.payloads.set(number, event.bytes);
+      const cut = this.cut.get(number);
+      const intact = cut !== undefined && Buffer.compare(cut.content.bytes, event.bytes) === 0;
+      peer.deliveries.push({ number, atMs: nowMs, afterCutMs: nowMs - (cut?.atMs ?? 0), intact });
       this.#log(`${peer.name} plays ${number}`);
     } else if (event.kind === 'skipped') {
       peer.skipped += event.to - event.from;
@@ -172,28 +208,24 @@ export class LiveWorld {
   }
 
   #scheduleWindow(): void {
-    const { windowMs } = this.#options.parameters;
     this.clock.schedule(() => {
-      this.#number += 1;
-      if (this.#publishing) this.#publishWindow(this.#number);
+      if (this.#publishing) this.#publishWindow();
+      else this.#source.miss();
       this.#scheduleWindow();
-    }, windowMs);
+    }, this.#options.parameters.windowMs);
   }
 
-  #publishWindow(number: WindowNumber): void {
-    const { windowMs } = this.#options.parameters;
-    const startMs = number * windowMs;
-    const sizeBytes = Math.round((this.#options.bytesPerSecond * windowMs) / 1000);
-    const bytes = Uint8Array.from({ length: sizeBytes }, () => this.#mediaRng.below(256));
-    const key = startMs % this.#options.keyIntervalMs < windowMs;
-    this.cutMs.set(number, this.clock.nowMs());
-    this.cutBytes.set(number, bytes);
-    const previous = this.cutMs.has(number - 1) ? number - 1 : null;
-    const keyMarks = key ? [{ offsetBytes: 0, afterStartMs: 0 }] : [];
-    this.publisher.engine.command({
-      kind: 'publish',
-      content: { number, previous, discontinuity: previous === null, startMs, durationMs: windowMs, bytes, keyMarks },
-    });
-    this.#log(`publisher cuts ${number}`);
+  #publishWindow(): void {
+    const content = this.#source.cut();
+    this.cut.set(content.number, { content, atMs: this.clock.nowMs() });
+    this.#log(`publisher cuts ${content.number}`);
+    this.#publisher.engine.command({ kind: 'publish', content });
   }
+}
+
+function tampered(effects: readonly LiveEffect[], tamper: Tamper | undefined, nowMs: Milliseconds): readonly LiveEffect[] {
+  if (!tamper) return effects;
+  return effects.flatMap((effect): readonly LiveEffect[] =>
+    effect.kind === 'send' ? tamper(effect.message, effect.to, nowMs).map((message) => ({ ...effect, message })) : [effect],
+  );
 }

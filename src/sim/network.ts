@@ -5,12 +5,13 @@
  * receiver's downlink. Closing a link is seen by the other side after the latency. Each fault is a call with a unit.
  */
 import type { Connection, ConnectionEvents } from '../kernel/connection.js';
+import type { Clock } from '../kernel/ports.js';
 import type { DisconnectReason } from '../kernel/protocol.js';
 import type { Bytes, BytesPerSecond, ConnectionId, Milliseconds } from '../kernel/units.js';
 import type { VirtualClock } from './virtual-clock.js';
 
 /** Bytes that TCP, IP and the BEP 10 frame add to a message in one segment. */
-const FRAME_OVERHEAD_BYTES = 46;
+export const FRAME_OVERHEAD_BYTES: Bytes = 46;
 
 export interface HostOptions {
   readonly name: string;
@@ -19,18 +20,51 @@ export interface HostOptions {
   readonly downBytesPerSecond: BytesPerSecond;
 }
 
-/** One machine: it passes one message at a time in each direction. */
+/** One machine: it passes one message at a time in each direction, and can be stopped and continued. */
 export class Host {
   readonly options: HostOptions;
   sentBytes: Bytes = 0;
   receivedBytes: Bytes = 0;
-  /** Frozen hosts neither send nor receive; what arrives waits (SIGSTOP). */
-  frozen = false;
+  /** What every message to or from this host takes longer than its link says. */
+  extraLatencyMs: Milliseconds = 0;
+  readonly #backlog: (() => void)[] = [];
+  #frozen = false;
   #upFreeMs: Milliseconds = 0;
   #downFreeMs: Milliseconds = 0;
 
   constructor(options: HostOptions) {
     this.options = options;
+  }
+
+  /** A frozen host runs nothing, neither timers nor messages (SIGSTOP); when it goes on, all that was due runs at once, in order. */
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  set frozen(frozen: boolean) {
+    this.#frozen = frozen;
+    if (!frozen) for (const task of this.#backlog.splice(0)) task();
+  }
+
+  /** Runs a task of this host, now or when it goes on. */
+  run(task: () => void): void {
+    if (this.#frozen) this.#backlog.push(task);
+    else task();
+  }
+
+  /** The world's clock as this host sees it. */
+  clock(clock: VirtualClock): Clock {
+    return {
+      nowMs: () => clock.nowMs(),
+      schedule: (task, delayMs) => {
+        let cancelled = false;
+        const cancel = clock.schedule(() => this.run(() => cancelled || task()), delayMs);
+        return () => {
+          cancelled = true;
+          cancel();
+        };
+      },
+    };
   }
 
   /** When a message of this size has left, if handed over now. */
@@ -57,9 +91,11 @@ class LinkEnd implements Connection {
   readonly address: string;
   readonly #clock: VirtualClock;
   readonly #host: Host;
+  readonly #remoteHost: Host;
   readonly #latencyMs: Milliseconds;
   remote: LinkEnd | undefined;
   bufferedBytes: Bytes = 0;
+  #lastReachMs: Milliseconds = 0;
   #events: ConnectionEvents | undefined;
   #open = true;
 
@@ -69,6 +105,7 @@ class LinkEnd implements Connection {
     this.address = remoteHost.options.name;
     this.#clock = clock;
     this.#host = host;
+    this.#remoteHost = remoteHost;
     this.#latencyMs = latencyMs;
   }
 
@@ -82,8 +119,15 @@ class LinkEnd implements Connection {
     const nowMs = this.#clock.nowMs();
     const departMs = this.#host.departMs(sizeBytes, nowMs);
     this.bufferedBytes += sizeBytes;
-    this.#clock.schedule(() => this.#departed(sizeBytes), departMs - nowMs);
-    this.#clock.schedule(() => this.remote?.reach(message, sizeBytes), departMs - nowMs + this.#latencyMs);
+    this.#clock.schedule(() => this.#host.run(() => this.#departed(sizeBytes)), departMs - nowMs);
+    this.#clock.schedule(() => this.remote?.reach(message, sizeBytes), this.#reachMs(departMs) - nowMs);
+  }
+
+  /** A link never lets one message overtake another, also when its latency falls. */
+  #reachMs(departMs: Milliseconds): Milliseconds {
+    const latencyMs = this.#latencyMs + this.#host.extraLatencyMs + this.#remoteHost.extraLatencyMs;
+    this.#lastReachMs = Math.max(this.#lastReachMs, departMs + latencyMs);
+    return this.#lastReachMs;
   }
 
   #departed(sizeBytes: Bytes): void {
@@ -93,21 +137,22 @@ class LinkEnd implements Connection {
 
   reach(message: Uint8Array, sizeBytes: Bytes): void {
     const nowMs = this.#clock.nowMs();
-    this.#clock.schedule(() => this.#deliver(message), this.#host.arriveMs(sizeBytes, nowMs) - nowMs);
+    this.#clock.schedule(() => this.#host.run(() => this.#deliver(message)), this.#host.arriveMs(sizeBytes, nowMs) - nowMs);
   }
 
   #deliver(message: Uint8Array): void {
-    if (!this.#open) return;
-    if (this.#host.frozen) {
-      this.#clock.schedule(() => this.#deliver(message), 100);
-      return;
-    }
-    this.#events?.onMessage(message);
+    if (this.#open) this.#events?.onMessage(message);
   }
 
   close(reason: DisconnectReason): void {
     this.closed(reason.detail);
-    this.#clock.schedule(() => this.remote?.closed(reason.detail), this.#latencyMs);
+    const nowMs = this.#clock.nowMs();
+    this.#clock.schedule(() => this.remote?.closeBehindAll(reason.detail), this.#reachMs(nowMs) - nowMs);
+  }
+
+  /** The other side has closed: everything it sent before is read first. */
+  closeBehindAll(reason: string): void {
+    this.#host.run(() => this.closed(reason));
   }
 
   closed(reason: string): void {

@@ -1,20 +1,16 @@
 /** The live exchange's parameters as shipped, for tests that vary one of them. */
-import type { LiveParameters } from '../../src/relay/live-parameters.js';
+import { fileURLToPath } from 'node:url';
+import { readConfigFile } from '../../src/io/config-file.js';
+import { resolveConfig } from '../../src/plugins/config.js';
+import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../../src/relay/live-parameters.js';
+
+const DEFAULTS_PATH = fileURLToPath(new URL('../../../config/default.json5', import.meta.url));
+const { live, swarm } = resolveConfig({ defaults: readConfigFile(DEFAULTS_PATH) }).config;
 
 export const LIVE_PARAMETERS: LiveParameters = {
-  windowMs: 500,
-  pieceBytes: 16_384,
-  bufferWindows: 60,
-  bufferBytes: 64 * 1024 * 1024,
-  tickMs: 100,
-  mapPeriodMs: 2_000,
-  haveBatchMs: 50,
-  hedge: 2,
-  waitMinMs: 150,
-  waitMaxMs: 2_000,
-  startLagMs: 1_000,
-  revealMs: 400,
-  targetNeighbours: 8,
-  silentMs: 15_000,
-  giveUpMs: 4_000,
+  ...live,
+  targetNeighbours: swarm.targetConnections,
+  bufferBytes: BUFFER_BYTES,
+  silentMs: SILENT_MS,
+  giveUpMs: GIVE_UP_MS,
 };

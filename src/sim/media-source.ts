@@ -1,0 +1,61 @@
+/**
+ * The source of a simulated channel: one window of random bytes per grid step, as a cutter would hand it to its publisher.
+ */
+import type { Rng } from '../kernel/rng.js';
+import type { Bytes, BytesPerSecond, Milliseconds, WindowNumber } from '../kernel/units.js';
+import type { WindowContent } from '../relay/manifest.js';
+
+export interface MediaSourceOptions {
+  readonly windowMs: Milliseconds;
+  readonly bytesPerSecond: BytesPerSecond;
+  /** A window in which a multiple of this lies holds a key frame. */
+  readonly keyIntervalMs: Milliseconds;
+  readonly rng: Rng;
+}
+
+export class MediaSource {
+  readonly #options: MediaSourceOptions;
+  #number: WindowNumber = 0;
+  #previous: WindowNumber | null = null;
+
+  constructor(options: MediaSourceOptions) {
+    this.#options = options;
+  }
+
+  /** Time passes without media: the window is never cut. */
+  miss(): void {
+    this.#number += 1;
+  }
+
+  /** The publisher starts anew and goes on with numbers that lie `by` higher. */
+  restart(by: number): void {
+    this.#number += by;
+    this.#previous = null;
+  }
+
+  cut(): WindowContent {
+    const { windowMs, keyIntervalMs } = this.#options;
+    const number = this.#number + 1;
+    const previous = this.#previous;
+    const startMs = number * windowMs;
+    const key = Math.ceil(startMs / keyIntervalMs) * keyIntervalMs < startMs + windowMs;
+    this.#number = number;
+    this.#previous = number;
+    return {
+      number,
+      previous,
+      discontinuity: previous !== number - 1,
+      startMs,
+      durationMs: windowMs,
+      bytes: this.#media(),
+      keyMarks: key ? [{ offsetBytes: 0, afterStartMs: 0 }] : [],
+    };
+  }
+
+  #media(): Uint8Array {
+    const { windowMs, bytesPerSecond, rng } = this.#options;
+    const sizeBytes: Bytes = Math.round((bytesPerSecond * windowMs) / 1000);
+    const words = Uint32Array.from({ length: Math.ceil(sizeBytes / 4) }, () => rng.uint32());
+    return new Uint8Array(words.buffer, 0, sizeBytes);
+  }
+}

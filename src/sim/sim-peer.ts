@@ -1,0 +1,89 @@
+/**
+ * One peer of a simulated swarm: the shipped exchange and engine on a virtual host, and what a person would have seen of it.
+ */
+import type { Connection } from '../kernel/connection.js';
+import type { Engine } from '../kernel/engine.js';
+import type { Clock } from '../kernel/ports.js';
+import type { Bytes, Milliseconds, WindowNumber } from '../kernel/units.js';
+import type { LiveCommand, LiveEvent, LiveExchange, LiveTimer } from '../relay/live-exchange.js';
+import { type LiveMessage, TRAFFIC_KIND } from '../relay/live-message.js';
+import { FRAME_OVERHEAD_BYTES, type Host } from './network.js';
+
+export type LiveEngine = Engine<LiveMessage, LiveCommand, LiveEvent, LiveTimer>;
+
+/** One window as a viewer got it. */
+export interface Delivery {
+  readonly number: WindowNumber;
+  readonly atMs: Milliseconds;
+  /** Delivery minus the moment the publisher cut the window, by the world's own clock. */
+  readonly afterCutMs: Milliseconds;
+  /** Its bytes are those the publisher cut. */
+  readonly intact: boolean;
+}
+
+/** Traffic in one direction. */
+export class Tally {
+  /** Encoded messages by kind, without frames and headers of lower layers. */
+  readonly bytesByKind: Record<string, Bytes> = {};
+  /** Payload of pieces. */
+  payloadBytes: Bytes = 0;
+  /** All else: every other message with its headers down to IP, and what a piece's message and frame add to its payload. */
+  overheadBytes: Bytes = 0;
+  requestMessages = 0;
+
+  count(message: LiveMessage, sizeBytes: Bytes): void {
+    const kind = TRAFFIC_KIND[message.kind];
+    this.bytesByKind[kind] = (this.bytesByKind[kind] ?? 0) + sizeBytes;
+    const payloadBytes = message.kind === 'piece' ? message.payload.length : 0;
+    this.payloadBytes += payloadBytes;
+    // Media goes in full segments, whose headers any transport pays; a small message is taken to travel alone.
+    this.overheadBytes += sizeBytes - payloadBytes + (message.kind === 'piece' ? BEP_10_FRAME_BYTES : FRAME_OVERHEAD_BYTES);
+    if (message.kind === 'request') this.requestMessages += 1;
+  }
+}
+
+const BEP_10_FRAME_BYTES: Bytes = 6;
+
+export interface SimPeerOptions {
+  readonly name: string;
+  readonly host: Host;
+  readonly exchange: LiveExchange;
+  readonly engine: LiveEngine;
+  readonly joinedMs: Milliseconds;
+  /** It runs the shipped code and nothing else. */
+  readonly honest: boolean;
+  readonly clock: Clock;
+}
+
+export class SimPeer {
+  readonly name: string;
+  readonly host: Host;
+  readonly exchange: LiveExchange;
+  readonly engine: LiveEngine;
+  readonly joinedMs: Milliseconds;
+  readonly honest: boolean;
+  readonly #clock: Clock;
+  readonly deliveries: Delivery[] = [];
+  readonly links: Connection[] = [];
+  readonly up = new Tally();
+  readonly down = new Tally();
+  /** Windows jumped over. */
+  skipped = 0;
+  /** Names of peers this one has banned, with the reason. */
+  readonly bans: { readonly name: string; readonly detail: string }[] = [];
+
+  constructor(options: SimPeerOptions) {
+    this.name = options.name;
+    this.host = options.host;
+    this.exchange = options.exchange;
+    this.engine = options.engine;
+    this.joinedMs = options.joinedMs;
+    this.honest = options.honest;
+    this.#clock = options.clock;
+  }
+
+  /** The exchange's own counters. */
+  figures(): ReturnType<LiveExchange['figures']> {
+    return this.exchange.figures(this.#clock.nowMs());
+  }
+}
