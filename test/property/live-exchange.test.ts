@@ -1,0 +1,141 @@
+/** Laws of the live exchange under any fate: whatever joins, dies, stops, slows or lies, the invariants hold after every step, and all recover. */
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { LiveWorld } from '../../src/sim/live-world.js';
+import { HABITS, type HabitName, tamperOf } from '../../src/sim/misbehaviour.js';
+import type { SimPeer } from '../../src/sim/sim-peer.js';
+import { LiveInvariants } from '../support/live-invariants.js';
+import { LIVE_PARAMETERS } from '../support/live-parameters.js';
+import { FORGERY, LogHash, makeWorld } from '../support/live-world-fixture.js';
+
+const PARAMETERS = { ...LIVE_PARAMETERS, pieceBytes: 2_048 };
+const BYTES_PER_SECOND = 20_000;
+const PEERS_MAX = 8;
+
+type Fate =
+  | { readonly kind: 'join'; readonly neighbours: number; readonly withPublisher: boolean }
+  | { readonly kind: 'lie'; readonly habit: HabitName }
+  | { readonly kind: 'kill' | 'cut-off' | 'freeze' | 'thaw'; readonly who: number }
+  | { readonly kind: 'slow'; readonly who: number; readonly latencyMs: number }
+  | { readonly kind: 'pause' | 'resume' }
+  | { readonly kind: 'restart'; readonly jumpWindows: number };
+
+const who = fc.nat({ max: PEERS_MAX });
+const fate: fc.Arbitrary<Fate> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('join' as const), neighbours: fc.integer({ min: 0, max: 5 }), withPublisher: fc.boolean() }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('lie' as const), habit: fc.constantFrom(...(Object.keys(HABITS) as HabitName[])) }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constantFrom('kill' as const, 'cut-off' as const, 'freeze' as const, 'thaw' as const), who }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('slow' as const), who, latencyMs: fc.constantFrom(0, 100, 700) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('pause' as const, 'resume' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), jumpWindows: fc.constantFrom(0, 5, 100) }) },
+);
+const life = fc.record({
+  seed: fc.nat(),
+  viewers: fc.integer({ min: 1, max: 4 }),
+  viewerUpBytesPerSecond: fc.constantFrom(0, 3 * BYTES_PER_SECOND),
+  fates: fc.array(fc.tuple(fc.integer({ min: 0, max: 4_000 }), fate), { maxLength: 8 }),
+});
+type Life = typeof life extends fc.Arbitrary<infer Value> ? Value : never;
+
+function begin({ seed, viewers, viewerUpBytesPerSecond }: Life, onLog?: (line: string) => void): LiveWorld {
+  const limits = { parameters: PARAMETERS, publisherUpBytesPerSecond: 4 * BYTES_PER_SECOND, viewerUpBytesPerSecond };
+  const { onStep } = new LiveInvariants(limits);
+  const world = makeWorld({ seed, bytesPerSecond: BYTES_PER_SECOND, ...limits, onStep, ...(onLog ? { onLog } : {}) });
+  for (let index = 0; index < viewers; index++) world.join(`viewer ${index}`);
+  return world;
+}
+
+function suffer(world: LiveWorld, { fates }: Life): void {
+  for (const [index, [afterMs, fate]] of fates.entries()) {
+    world.run(afterMs);
+    strike(world, fate, index);
+  }
+}
+
+function strike(world: LiveWorld, fate: Fate, index: number): void {
+  const victim = (at: number): SimPeer | undefined => world.peers[at % Math.max(1, world.peers.length)];
+  switch (fate.kind) {
+    case 'join':
+      if (world.peers.length < PEERS_MAX) world.join(`joiner ${index}`, fate);
+      return;
+    case 'lie':
+      if (world.peers.length < PEERS_MAX) world.join(`liar ${index}`, { tamper: tamperOf(fate.habit, FORGERY) });
+      return;
+    case 'kill':
+    case 'cut-off': {
+      const peer = victim(fate.who);
+      if (peer) fate.kind === 'kill' ? world.kill(peer) : world.cutOff(peer);
+      return;
+    }
+    case 'freeze':
+    case 'thaw': {
+      const peer = victim(fate.who);
+      if (peer) peer.host.frozen = fate.kind === 'freeze';
+      return;
+    }
+    case 'slow': {
+      const peer = victim(fate.who);
+      if (peer) peer.host.extraLatencyMs = fate.latencyMs;
+      return;
+    }
+    case 'pause':
+    case 'resume':
+      return world.setPublishing(fate.kind === 'resume');
+    case 'restart':
+      return world.restartPublisher(fate.jumpWindows);
+  }
+}
+
+/** Everything is well again; whoever lost its neighbours finds the publisher, as a tracker would see to. */
+function heal(world: LiveWorld): void {
+  world.setPublishing(true);
+  for (const peer of world.peers) {
+    peer.host.extraLatencyMs = 0;
+    peer.host.frozen = false;
+  }
+  world.run(1_000);
+  for (const peer of world.peers)
+    if (!peer.engine.connections.some(({ peerId }) => peerId === 'publisher')) world.connect(peer, world.publisher);
+  world.run(25_000);
+}
+
+test('whatever happens, the invariants hold after every step, and everybody honest is back at the live edge in the end', () => {
+  fc.assert(
+    fc.property(life, (fateful) => {
+      const world = begin(fateful);
+      suffer(world, fateful);
+      heal(world);
+      const head = [...world.cut.keys()].at(-1) ?? 0;
+      for (const peer of world.peers.filter(({ honest }) => honest)) {
+        const last = peer.deliveries.at(-1)?.number ?? 0;
+        assert.ok(last >= head - 6, `${peer.name} is at ${last} of ${head}`);
+        assert.ok(peer.deliveries.every(({ intact }) => intact));
+      }
+    }),
+    { numRuns: 60, endOnFailure: false },
+  );
+});
+
+test('a life repeats to the letter (M5)', () => {
+  const tell = (fateful: Life): string => {
+    const log = new LogHash();
+    suffer(begin(fateful, log.onLog), fateful);
+    return log.digest();
+  };
+  fc.assert(
+    fc.property(life, (fateful) => assert.is(tell(fateful), tell(fateful))),
+    { numRuns: 8 },
+  );
+});
+
+test.run();

@@ -1,0 +1,101 @@
+/** Swarms in which every fifth viewer lies: none of it is played, the liars are banned, and the others keep up. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type HabitName, POLLUTERS, TIME_WASTERS, tamperOf } from '../../src/sim/misbehaviour.js';
+import { LiveInvariants } from '../support/live-invariants.js';
+import { LIVE_PARAMETERS } from '../support/live-parameters.js';
+import { FORGERY, makeWorld, missingWindows, SLOW_BYTES_PER_SECOND } from '../support/live-world-fixture.js';
+
+const WARM_UP_MS = 8_000;
+
+interface Outcome {
+  readonly bans: readonly string[];
+  readonly badPiecesMax: number;
+  readonly stallsAfterWarmUp: number;
+  readonly delayP95Ms: number;
+}
+
+/** Eight honest viewers and two with the habit, all linked to each other. */
+function live(habit: HabitName, seed: number, misbehave = true): Outcome {
+  const publisherUpBytesPerSecond = SLOW_BYTES_PER_SECOND * 2.2;
+  const invariants = new LiveInvariants({ parameters: LIVE_PARAMETERS, publisherUpBytesPerSecond, viewerUpBytesPerSecond: 0 });
+  const world = makeWorld({ seed, publisherUpBytesPerSecond, onStep: invariants.onStep });
+  for (let index = 0; index < 8; index++) world.join(`viewer ${index}`);
+  for (let index = 0; index < 2; index++) world.join(`liar ${index}`, misbehave ? { tamper: tamperOf(habit, FORGERY) } : {});
+  world.run(WARM_UP_MS);
+  const honest = world.peers.filter(({ name }) => name.startsWith('viewer'));
+  const stallsBefore = honest.reduce((sum, peer) => sum + peer.figures().stalls, 0);
+  world.run(20_000);
+  for (const peer of honest) {
+    assert.equal(missingWindows(world, peer, WARM_UP_MS), [], `${habit}: ${peer.name} lacks windows`);
+    assert.ok(
+      peer.deliveries.every(({ intact }) => intact),
+      `${habit}: ${peer.name} was given bad bytes`,
+    );
+  }
+  const late = honest.flatMap(({ deliveries }) => deliveries.filter(({ atMs }) => atMs > WARM_UP_MS).map(({ afterCutMs }) => afterCutMs));
+  const all = [...honest, world.publisher];
+  return {
+    bans: all.flatMap((peer) => peer.bans.map(({ name }) => name)),
+    badPiecesMax: Math.max(...all.map((peer) => peer.figures().badPieces)),
+    stallsAfterWarmUp: honest.reduce((sum, peer) => sum + peer.figures().stalls, 0) - stallsBefore,
+    delayP95Ms: late.sort((a, b) => a - b)[Math.floor(late.length * 0.95)] ?? Number.POSITIVE_INFINITY,
+  };
+}
+
+for (const habit of POLLUTERS) {
+  test(`two of ten viewers that do this are banned and harm nobody: ${habit}`, () => {
+    const { bans, badPiecesMax, stallsAfterWarmUp, delayP95Ms } = live(habit, 3);
+    assert.ok(bans.length >= 8, `only ${bans.length} bans`);
+    assert.ok(
+      bans.every((name) => name.startsWith('liar')),
+      `banned: ${bans}`,
+    );
+    assert.ok(badPiecesMax <= 2 * 2, `${badPiecesMax} bad pieces from two liars`);
+    assert.ok(stallsAfterWarmUp <= 16, `${stallsAfterWarmUp} stalls`);
+    assert.ok(delayP95Ms < 2_000, `p95 ${delayP95Ms} ms`);
+  });
+}
+
+for (const habit of TIME_WASTERS) {
+  test(`two of ten viewers that do this starve nobody: ${habit}`, () => {
+    const { bans, stallsAfterWarmUp, delayP95Ms } = live(habit, 4);
+    assert.ok(
+      bans.every((name) => name.startsWith('liar')),
+      `banned: ${bans}`,
+    );
+    assert.ok(stallsAfterWarmUp <= 16, `${stallsAfterWarmUp} stalls`);
+    assert.ok(delayP95Ms < 2_000, `p95 ${delayP95Ms} ms`);
+  });
+}
+
+test('viewers with the same names and no bad habit are not banned', () => {
+  assert.equal(live('flips a byte', 3, false).bans, []);
+});
+
+test("a liar who is a late joiner's only other acquaintance cannot lead it astray", () => {
+  const world = makeWorld({ seed: 21 });
+  const liar = world.join('liar', { tamper: tamperOf('claims the far future', FORGERY) });
+  world.run(10_000);
+  const late = world.join('late', { neighbours: 1 });
+  world.run(10_000);
+  assert.is(liar.honest, false);
+  assert.ok((late.deliveries[0]?.atMs ?? Number.POSITIVE_INFINITY) - late.joinedMs < 1_500);
+  assert.equal(missingWindows(world, late, 11_000), []);
+});
+
+test('a late joiner that meets a liar first finds its way once it meets somebody else', () => {
+  const world = makeWorld({ seed: 22 });
+  const liar = world.join('liar', { tamper: tamperOf('claims the far future', FORGERY) });
+  world.run(10_000);
+  const late = world.join('late', { neighbours: 1, withPublisher: false });
+  world.run(3_000);
+  assert.is(liar.honest, false);
+  assert.equal(late.deliveries, []);
+  world.connect(late, world.publisher);
+  world.run(7_000);
+  assert.ok((late.deliveries[0]?.atMs ?? Number.POSITIVE_INFINITY) - late.joinedMs < 5_500, `starts after ${late.deliveries[0]?.atMs}`);
+  assert.is(late.skipped, 0, 'counts what it never began as skipped');
+});
+
+test.run();
