@@ -1,4 +1,6 @@
 /** Shoal as people run it: child processes with a data folder of their own, on free loopback ports. */
+import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ChannelReport, ReadyChannel, ReadyReport, StatusReport } from '../../src/shoal.js';
@@ -43,16 +45,19 @@ export class ShoalProcess {
   readonly lines: string[] = [];
   #ready: Arrived<ReadyReport> | undefined;
   #rest = '';
+  /** In the environment of the process and of everything it starts. */
+  readonly #mark = `SHOAL-TEST-MARK=${randomUUID()}`;
 
   /** `words` is the command line without the settings; `--data` and `--set` are added. */
   constructor(words: readonly string[], options: ShoalProcessOptions = {}) {
     const folder = temporaryFolder('process');
     this.dataDir = options.dataDir ?? join(folder, 'data');
+    const [markName = '', mark = ''] = this.#mark.split('=');
     const settings = Object.entries({ ...LOOPBACK, ...options.settings }).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
     this.program = new Program(process.execPath, [MAIN, ...words, '--data', this.dataDir, ...settings], {
       // A configuration of whoever runs the tests must not reach in: not from the folder, not from home, not from the environment.
       cwd: folder,
-      env: { ...withoutShoal(process.env), XDG_CONFIG_HOME: folder, ...options.env },
+      env: { ...withoutShoal(process.env), XDG_CONFIG_HOME: folder, [markName]: mark, ...options.env },
       onOutput: (chunk) => this.#take(chunk),
     });
   }
@@ -106,6 +111,12 @@ export class ShoalProcess {
     });
   }
 
+  /** Processes, itself included, that it has started and that run now. Linux only. */
+  get processes(): readonly number[] {
+    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    return pids.filter((pid) => environmentOf(pid).includes(this.#mark)).map(Number);
+  }
+
   signal(name: NodeJS.Signals): void {
     this.program.signal(name);
   }
@@ -150,6 +161,14 @@ export async function runShoal(words: readonly string[], options: ShoalProcessOp
   const shoal = new ShoalProcess(words, options);
   await shoal.program.whenExited(READY_MS);
   return shoal;
+}
+
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 function withoutShoal(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
