@@ -14,7 +14,8 @@ let page: Page;
 const faults: string[] = [];
 
 test.before(async () => {
-  [station, browser] = await Promise.all([startStation(), openBrowser()]);
+  station = await startStation();
+  browser = await openBrowser();
   page = browser.context.pages()[0] ?? (await browser.context.newPage());
   page.setDefaultTimeout(PICTURE_MS);
   page.on('pageerror', (error) => faults.push(error.message));
