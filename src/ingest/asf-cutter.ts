@@ -113,7 +113,7 @@ export function packetsPerWindow(header: AsfHeader, windowMs: Milliseconds): num
 
 /** The name of an epoch: the first 8 bytes of the canonical header's SHA-256. */
 export function epochIdOf(canonicalHeader: Uint8Array, hasher: Pick<Hasher, 'sha256'>): Uint8Array {
-  return hasher.sha256(canonicalHeader).slice(0, EPOCH_ID_BYTES);
+  return new Uint8Array(hasher.sha256(canonicalHeader).subarray(0, EPOCH_ID_BYTES));
 }
 
 export class AsfCutter {
@@ -172,7 +172,8 @@ export class AsfCutter {
 
   /** The source's header, at every connect and change. One that is canonically equal changes nothing, and packets may go on as if nothing had happened. */
   pushHeader(bytes: Uint8Array): AsfCut | Malformed {
-    const header = parseAsfHeader(bytes);
+    // What is read of it stays: not to be changed by a caller that uses its buffer again.
+    const header = parseAsfHeader(new Uint8Array(bytes));
     if (header instanceof Malformed) return header;
     const canonical = canonicalAsfHeader(bytes, header);
     if (this.#source && sameBytes(this.#source.canonical, canonical)) return NOTHING;
@@ -251,7 +252,7 @@ export class AsfCutter {
     const open = this.#open?.index === index ? this.#open : this.#openAt(index, packetCount, sendMs);
     if (open.records.length !== place) open.broken = true;
     if (open.broken) return [];
-    this.#add(open, { locationId: location % LOCATIONS, payload: payload.slice() }, sendMs, isKey);
+    this.#add(open, { locationId: location % LOCATIONS, payload: new Uint8Array(payload) }, sendMs, isKey);
     return open.records.length === packetCount ? this.#close(open) : [];
   }
 

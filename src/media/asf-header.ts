@@ -126,7 +126,7 @@ export function parseAsfHeader(bytes: Uint8Array): AsfHeader | Malformed {
  * A copy. Of a broadcast the counts and durations are zeroed, which have no meaning there and differ from client to client.
  */
 export function canonicalAsfHeader(bytes: Uint8Array, header: AsfHeader): Uint8Array {
-  const out = bytes.slice(0, header.sizeBytes);
+  const out = new Uint8Array(bytes.subarray(0, header.sizeBytes));
   if (!header.broadcast) return out;
   const { filePropertiesOffset, dataOffset } = header;
   out.fill(0, filePropertiesOffset + 40, filePropertiesOffset + 48);
@@ -141,7 +141,7 @@ export function canonicalAsfHeader(bytes: Uint8Array, header: AsfHeader): Uint8A
  * 01 01 (by which mplayer knows the end).
  */
 export function servableAsfHeader(bytes: Uint8Array, header: AsfHeader): Uint8Array {
-  const out = bytes.slice(0, header.sizeBytes);
+  const out = new Uint8Array(bytes.subarray(0, header.sizeBytes));
   const view = new DataView(out.buffer);
   const { dataOffset } = header;
   if (view.getUint32(dataOffset + 16, true) === 0 && view.getUint32(dataOffset + 20, true) === 0) {

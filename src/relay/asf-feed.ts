@@ -113,9 +113,10 @@ export class AsfFeed {
   /** Begins an epoch. The same bytes again change nothing; `Malformed` leaves everything as it was. */
   setHeader(bytes: Uint8Array): Malformed | undefined {
     if (this.#source !== undefined && sameBytes(this.#source, bytes)) return undefined;
-    const parsed = parseAsfHeader(bytes);
+    const source = new Uint8Array(bytes);
+    const parsed = parseAsfHeader(source);
     if (parsed instanceof Malformed) return parsed;
-    this.#source = bytes.slice();
+    this.#source = source;
     this.#header = { bytes: servableAsfHeader(bytes, parsed), parsed };
     this.#held = [];
     this.#heldBytes = 0;

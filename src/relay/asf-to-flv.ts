@@ -193,7 +193,7 @@ class VideoTrack {
     if (known !== undefined && sameBytes(known, unit)) return false;
     const heldBytes = [...this.#sps.values(), ...this.#pps.values()].reduce((sum, set) => sum + set.length, 0);
     if (heldBytes - (known?.length ?? 0) + unit.length > PARAMETER_SET_BYTES_MAX) return false;
-    sets.set(id, unit.slice());
+    sets.set(id, new Uint8Array(unit));
     return true;
   }
 }
