@@ -6,11 +6,7 @@ import type { ConnectionId, PieceIndex, WindowNumber } from '../kernel/units.js'
 import type { Announcer } from './announcer.js';
 import type { ExchangeContext } from './exchange-context.js';
 import { signManifest, splitPieces, type WindowContent } from './manifest.js';
-import type { BufferedWindow } from './window-buffer.js';
 import type { WindowShares } from './window-shares.js';
-
-/** That many of the neighbours may lie about what they hold without a piece being taken for spread. */
-const LIARS_RATIO = 0.2;
 
 export class Publication {
   readonly #context: ExchangeContext;
@@ -41,17 +37,16 @@ export class Publication {
   reveal(number: WindowNumber): void {
     const window = this.#context.buffer.get(number);
     if (!window) return;
-    if (this.#shares.next(window, this.#able(), (piece) => this.#isSpread(window, piece)))
+    if (this.#shares.next(window, this.#able(), (piece) => this.#holdersOf(number, piece)))
       this.#context.schedule(`reveal:${number}`, this.#context.parameters.revealMs);
     this.#announcer.note(window);
   }
 
-  /** Whether a piece has got around: we have sent it, and more neighbours say that they hold it than might be lying. */
-  #isSpread(window: BufferedWindow, piece: PieceIndex): boolean {
-    if ((window.copies[piece] ?? 0) === 0) return false;
-    const viewers = [...this.#context.neighbours.values()].filter((neighbour) => !neighbour.publisher);
-    const holders = viewers.filter(({ map }) => map.holds(window.number, piece));
-    return holders.length > 1 + viewers.length * LIARS_RATIO;
+  /** How many viewers say that they hold a piece, or have been sent it. */
+  #holdersOf(number: WindowNumber, piece: PieceIndex): number {
+    let count = 0;
+    for (const { map, publisher } of this.#context.neighbours.values()) if (!publisher && map.holds(number, piece)) count += 1;
+    return count;
   }
 
   /** Neighbours that can spread a piece: viewers that take what they are sent. */

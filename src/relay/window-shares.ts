@@ -3,7 +3,8 @@
  *
  * So each piece leaves the publisher about once, and viewers get the rest from each other. A piece that has not spread after a while is dealt to
  * somebody else; after a few rounds everybody learns of everything, so that a badly connected swarm still gets it. Who does not pass on what it is
- * dealt is passed over from then on, and only tried again now and then.
+ * dealt is passed over from then on, and where nobody passes anything on (viewers that cannot reach each other), nothing is held back. Both are
+ * tried again now and then.
  */
 import { Bitfield } from '../kernel/bitfield.js';
 import type { ConnectionId, PieceIndex, WindowNumber } from '../kernel/units.js';
@@ -15,8 +16,13 @@ const ROUNDS_MAX = 3;
 const RECORD_GAIN = 1 / 8;
 /** Whoever passes on less than this share of what it is dealt is passed over. */
 const RECORD_MIN = 0.5;
-/** Each so many windows those passed over get a share as well: they may have been cut off only for a while. */
+/** Each so many windows those passed over get a share as well, and a swarm that does not spread gets one dealt: it may do better by now. */
 const PROBE_WINDOWS = 16;
+/** That many of the neighbours may lie about what they hold without a piece being taken for spread. */
+const LIARS_RATIO = 0.2;
+/** Copies in the swarm for each one sent: below this, dealing only costs time. */
+const SPREAD_MIN = 1.25;
+const SPREAD_GAIN = 1 / 4;
 const NOTHING = new Bitfield(0);
 
 interface Deal {
@@ -28,14 +34,17 @@ export class WindowShares {
   readonly #deals = new Map<WindowNumber, Deal>();
   /** How much of what it was dealt each neighbour has passed on in time, 0 to 1. */
   readonly #records = new Map<ConnectionId, number>();
+  /** How many copies the swarm has made of what it was sent, on average. */
+  #spread = Number.POSITIVE_INFINITY;
   #turn = 0;
   #windows = 0;
 
   /** Deals a new window's pieces out in turn. False when there are too few neighbours to share it. */
   open(window: BufferedWindow, able: readonly ConnectionId[]): boolean {
-    if (able.length < 2) return false;
+    const probe = this.#windows++ % PROBE_WINDOWS === 0;
+    if (able.length < 2 || (this.#spread < SPREAD_MIN && !probe)) return false;
     const deal: Deal = { round: 0, shares: new Map() };
-    const among = this.#windows++ % PROBE_WINDOWS === 0 ? able : this.#reliable(able);
+    const among = probe ? able : this.#reliable(able);
     this.#deals.set(window.number, deal);
     for (let piece = 0; piece < window.held.length; piece++) this.#give(deal, among, piece, window.held.length);
     return true;
@@ -44,14 +53,17 @@ export class WindowShares {
   /**
    * Deals what has not spread to others. False once the window is everybody's.
    *
-   * @param isSpread whether a piece has been seen at more neighbours than the one it was dealt to.
+   * @param holdersOf how many of the neighbours say that they hold a piece.
    */
-  next(window: BufferedWindow, able: readonly ConnectionId[], isSpread: (piece: PieceIndex) => boolean): boolean {
+  next(window: BufferedWindow, able: readonly ConnectionId[], holdersOf: (piece: PieceIndex) => number): boolean {
     const deal = this.#deals.get(window.number);
     if (!deal) return false;
+    const holdersMin = 1 + able.length * LIARS_RATIO;
+    const isSpread = (piece: PieceIndex): boolean => (window.copies[piece] ?? 0) > 0 && holdersOf(piece) > holdersMin;
     if (deal.round === 0) this.#record(deal, isSpread);
     deal.round += 1;
     if (deal.round > ROUNDS_MAX) {
+      this.#measure(window, holdersOf);
       this.#deals.delete(window.number);
       return false;
     }
@@ -84,6 +96,14 @@ export class WindowShares {
   #reliable(able: readonly ConnectionId[]): readonly ConnectionId[] {
     const reliable = able.filter((peer) => (this.#records.get(peer) ?? 1) >= RECORD_MIN);
     return reliable.length < 2 ? able : reliable;
+  }
+
+  #measure(window: BufferedWindow, holdersOf: (piece: PieceIndex) => number): void {
+    const sent = window.copies.reduce((sum, copies) => sum + copies, 0);
+    if (sent === 0) return;
+    const held = [...window.copies.keys()].reduce((sum, piece) => sum + holdersOf(piece), 0);
+    const ratio = held / sent;
+    this.#spread = this.#spread === Number.POSITIVE_INFINITY ? ratio : this.#spread + SPREAD_GAIN * (ratio - this.#spread);
   }
 
   #record(deal: Deal, isSpread: (piece: PieceIndex) => boolean): void {

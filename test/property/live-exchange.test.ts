@@ -104,6 +104,8 @@ function heal(world: LiveWorld): void {
     peer.host.frozen = false;
   }
   world.run(1_000);
+  // A tracker would bring viewers together, too.
+  for (const [index, peer] of world.peers.entries()) if (index > 0) world.connect(peer, world.peers[index - 1] as SimPeer);
   for (const peer of world.peers)
     if (!peer.engine.connections.some(({ peerId }) => peerId === 'publisher')) world.connect(peer, world.publisher);
   world.run(25_000);
