@@ -13,6 +13,7 @@ import { ShoalError } from './kernel/errors.js';
 import type { Log } from './kernel/ports.js';
 import { slugOf } from './plugins/channel-slug.js';
 import { CONFIG_OPTIONS, resolveConfig, type ShoalConfig } from './plugins/config.js';
+import { declareChannel } from './plugins/declared-channel.js';
 import { TEST_CARD_NAME } from './plugins/station.js';
 import { progressLine, stationInstructions, viewerInstructions } from './plugins/instructions.js';
 import { type RunningShoal, type ShoalOptions, startStation, VERSION, watchChannel } from './shoal.js';
@@ -47,15 +48,15 @@ common(program.command('watch'))
   .argument('<link>', 'magnet or shoal: link, or a bare channel id')
   .option('--json', 'print one JSON value per line: first "ready", then "status" every second')
   .addOption(new Option('--player <player>', 'open the channel in a player').choices(['mpv', 'vlc', 'ffplay']))
-  .action((link: string, options: CommonOptions & { readonly player?: PlayerName }) => {
-    return run(options, (shoal) => watchChannel(link, shoal), options.player);
+  .action((link: string, options: CommonOptions & { readonly player?: PlayerName | undefined }) => {
+    return run(options, (shoal) => watchChannel(link, shoal), { player: options.player });
   });
 
 const channel = program.command('channel').description('make and list the channels of this station');
 common(channel.command('create'))
   .description('make a channel; a station that runs on the same data folder has it within seconds')
   .argument('<name>', 'name for people', nonEmpty)
-  .option('--source <name>', 'name of the source, part of what the channel id is made from (default: from the name)')
+  .option('--source <name>', 'an mms:, mmsh:, mmst: or http: address to pull, or a name for what is pushed (default: from the name)')
   .action((name: string, options: CommonOptions & { readonly source?: string }) => createChannel(name, options));
 common(channel.command('list'))
   .description('list the channels and their stream keys')
@@ -111,8 +112,13 @@ function loadConfig(options: CommonOptions): LoadedConfig {
   return { ...resolved, exposedFile: holdsKeys && file?.isReadableByOthers ? file.name : undefined };
 }
 
+/** What only `shoal watch` has. */
+interface Viewing {
+  readonly player: PlayerName | undefined;
+}
+
 /** Starts, reports, and stops at the first signal; a second signal ends the process at once. */
-async function run(options: CommonOptions, start: (shoal: ShoalOptions) => Promise<RunningShoal>, player?: PlayerName): Promise<void> {
+async function run(options: CommonOptions, start: (shoal: ShoalOptions) => Promise<RunningShoal>, viewing?: Viewing): Promise<void> {
   const { config: loaded, explicitKeys, exposedFile } = loadConfig(options);
   const log = createLogger(loaded.log);
   if (exposedFile) log.warn(`${exposedFile} holds stream keys and others can read it. Run: chmod 600 ${exposedFile}`);
@@ -134,9 +140,10 @@ async function run(options: CommonOptions, start: (shoal: ShoalOptions) => Promi
   process.on('unhandledRejection', (reason) => log.error('internal error', { error: reason instanceof Error ? reason.stack : String(reason) }));
   shoal = await start({ config: loaded, explicitKeys, log });
   if (stopping) return;
-  report(shoal, options.json === true);
-  const address = shoal.ready.channels[0]?.watch.flv;
-  if (player && address) openPlayer(player, address, log);
+  report(shoal, options.json === true, viewing !== undefined);
+  const { flv, mms } = shoal.ready.channels[0]?.watch ?? { flv: null, mms: null };
+  const address = flv ?? mms;
+  if (viewing?.player && address) openPlayer(viewing.player, address, log);
 }
 
 /** A player that cannot be opened is no reason to end: the addresses work in any other. */
@@ -148,7 +155,7 @@ function openPlayer(player: PlayerName, address: string, log: Log): void {
   }
 }
 
-function report(shoal: RunningShoal, json: boolean): void {
+function report(shoal: RunningShoal, json: boolean, viewing: boolean): void {
   const { ready } = shoal;
   if (json) {
     terminal.json(ready);
@@ -156,8 +163,7 @@ function report(shoal: RunningShoal, json: boolean): void {
     return;
   }
   const [first] = ready.channels;
-  const viewing = first?.publish === null;
-  const lines = viewing ? viewerInstructions(ready.page, first) : stationInstructions(ready.page, ready.channels);
+  const lines = viewing && first ? viewerInstructions(ready.page, first) : stationInstructions(ready.page, ready.channels);
   for (const line of lines) terminal.line(line);
   if (!viewing) return;
   setInterval(() => {
@@ -181,9 +187,9 @@ function createChannel(name: string, options: CommonOptions & { readonly source?
   if (taken.some((other) => slugOf(other, other) === slug)) {
     throw new ShoalError('CHANNEL_EXISTS', `there is a channel with the address "${slug}" already; choose another name`, { slug });
   }
-  keys.addChannel({ slug, name, source: options.source ?? slug, container: 'flv' });
+  keys.addChannel({ ...declareChannel(name, options.source), slug });
   terminal.line(`Channel "${name}" is made.`);
-  terminal.line(`  Stream key   ${keys.streamKey(slug)}`);
+  if (keys.channels().find((made) => made.slug === slug)?.container === 'flv') terminal.line(`  Stream key   ${keys.streamKey(slug)}`);
   terminal.line('  A running station has it within seconds, and its page shows the link; otherwise "shoal start" prints both.');
 }
 

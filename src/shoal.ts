@@ -9,6 +9,7 @@ import { generateSeed, nodeHasher, nodeVerifier } from './io/crypto.js';
 import { HttpServer } from './io/http-server.js';
 import { KeyFile } from './io/key-file.js';
 import type { MediaHost, MediaHostOptions } from './io/media-host.js';
+import { MmsServer } from './io/mms-server.js';
 import { isLoopback, ownAddress } from './io/own-address.js';
 import { PeerNetwork } from './io/peer-network.js';
 import { TrackerServer } from './io/tracker-server.js';
@@ -16,6 +17,7 @@ import { Malformed, ShoalError } from './kernel/errors.js';
 import type { Log } from './kernel/ports.js';
 import { TokenBucket } from './kernel/token-bucket.js';
 import type { InfoHash } from './kernel/units.js';
+import type { ChannelOutput } from './plugins/channel-output.js';
 import type { ShoalConfig } from './plugins/config.js';
 import type { SwarmContext } from './plugins/live-swarm.js';
 import { PluginStack } from './plugins/plugin.js';
@@ -47,7 +49,7 @@ export interface ReadyChannel {
   /** Magnet form. */
   readonly link: string;
   readonly shoalLink: string;
-  /** Where and with which key to publish; null for a viewer. */
+  /** Where and with which key to publish; null for a viewer, and for a channel that is pulled. */
   readonly publish: PublishAddress | null;
   readonly watch: WatchAddresses;
 }
@@ -96,21 +98,25 @@ export async function startStation(options: ShoalOptions): Promise<RunningShoal>
     playerQueueBytesMax: config.relay.player.queueBytesMax,
     log,
   });
+  const mms = await startMms(config, stack, config.relay.mms.port, log);
   const outside = publicHost(config);
+  const rtmpBase = `rtmp://${localName(config.station.rtmp.host)}:${host.port}/${RTMP_APP}`;
+  const mmsBase = `mms://${localName(config.relay.mms.host)}:${mms.port}`;
   const started = new Station({
     context,
     keys,
     portal: web.portal,
     host,
+    mms,
     trackers: [...(tracker ? trackerUrls(tracker, config, outside) : []), ...config.tracker.announce],
     peerAddress: `${outside}:${context.network.port}`,
-    watch: (slug) => watchAddresses(slug, web.base, `rtmp://${localName(config.station.rtmp.host)}:${host.port}/${RTMP_APP}/${slug}`),
+    watch: (slug, works) => watchAddresses(slug, works, web.base, rtmpBase, mmsBase),
     onChannel: (id) => known.add(id),
     rtmpHost: isWildcard(config.station.rtmp.host) ? outside : localName(config.station.rtmp.host),
   });
   station = started;
   await stack.start(started);
-  const publish = (channel: LocalChannel): PublishAddress => started.publishAddress(channel.slug);
+  const publish = (channel: LocalChannel): PublishAddress | null => started.publishAddress(channel.slug);
   return running(web.base, () => started.channels, publish, stack);
 }
 
@@ -130,12 +136,15 @@ export async function watchChannel(link: string, options: ShoalOptions): Promise
   const stack = new PluginStack(log);
   const context = await startSwarmContext(options, stack, portUnlessSet('swarm.port', config.swarm.port));
   const web = await startWeb(options, stack, portUnlessSet('relay.http.port', config.relay.http.port), () => null);
-  let rtmpPort: number | null = null;
+  const mms = await startMms(config, stack, portUnlessSet('relay.mms.port', config.relay.mms.port), log);
+  const mmsBase = `mms://${localName(config.relay.mms.host)}:${mms.port}`;
+  let rtmpBase: string | null = null;
   const viewer = new Viewer({
     context,
     link: parsed,
     portal: web.portal,
-    watch: (slug) => watchAddresses(slug, web.base, `rtmp://${localName(config.relay.rtmp.host)}:${rtmpPort}/${RTMP_APP}/${slug}`),
+    mms,
+    watch: (slug, works) => watchAddresses(slug, works, web.base, rtmpBase, mmsBase),
     onUnusable: (reason) => log.error(`The link's id is no channel that this version can play: ${reason}`),
   });
   // The swarm is joined before the RTMP host is loaded, so that the first picture does not wait for it.
@@ -146,7 +155,7 @@ export async function watchChannel(link: string, options: ShoalOptions): Promise
     playerQueueBytesMax: config.relay.player.queueBytesMax,
     log,
   });
-  rtmpPort = host.port;
+  rtmpBase = `rtmp://${localName(config.relay.rtmp.host)}:${host.port}/${RTMP_APP}`;
   viewer.serveRtmp(host);
   return running(web.base, () => [viewer], () => null, stack);
 }
@@ -196,6 +205,12 @@ async function startWeb(options: ShoalOptions, stack: PluginStack, port: number,
   return { portal, base: `http://${localName(host)}:${server.port}` };
 }
 
+function startMms(config: ShoalConfig, stack: PluginStack, port: number, log: Log): Promise<MmsServer> {
+  const { mms, player } = config.relay;
+  const start = (): Promise<MmsServer> => MmsServer.start({ host: mms.host, port, log, queueBytesMax: player.queueBytesMax });
+  return startPart(stack, 'MMS server', start, (server) => server.stop());
+}
+
 /** Loaded only here: node-media-server takes longer to load than everything else together. */
 function startHost(stack: PluginStack, hostOptions: MediaHostOptions): Promise<MediaHost> {
   const start = async (): Promise<MediaHost> => (await import('./io/media-host.js')).MediaHost.start(hostOptions);
@@ -223,9 +238,16 @@ function trackerUrls(tracker: TrackerServer, config: ShoalConfig, outside: strin
   return tracker.udpPort === null ? [http] : [http, `udp://${host}:${tracker.udpPort}`];
 }
 
-function watchAddresses(slug: string, base: string, rtmp: string): WatchAddresses {
+function watchAddresses(slug: string, works: ChannelOutput['works'], web: string, rtmpBase: string | null, mmsBase: string): WatchAddresses {
   const { flv, hls } = Portal.paths(slug);
-  return { flv: `${base}${flv}`, wsFlv: `${base.replace('http', 'ws')}${flv}`, rtmp, hls: `${base}${hls}`, mms: null };
+  const ifFlv = (address: string): string | null => (works.flv ? address : null);
+  return {
+    flv: ifFlv(`${web}${flv}`),
+    wsFlv: ifFlv(`${web.replace('http', 'ws')}${flv}`),
+    rtmp: rtmpBase === null ? null : ifFlv(`${rtmpBase}/${slug}`),
+    hls: ifFlv(`${web}${hls}`),
+    mms: works.asf ? `${mmsBase}/${slug}` : null,
+  };
 }
 
 function running(

@@ -157,11 +157,15 @@ function showFigures({ id, status }) {
 }
 
 function addressRows({ watch }) {
+  // Players that know no mms: address know mmsh:, which is MMS over HTTP.
+  const best = watch.flv ?? watch.mms?.replace('mms:', 'mmsh:') ?? null;
+  const command = (line) => (best === null ? null : `${line} ${best}`);
   const rows = [
-    ['VLC', `vlc ${watch.flv}`],
-    ['mpv', `mpv --profile=low-latency ${watch.flv}`],
-    ['ffplay', `ffplay -fflags nobuffer ${watch.flv}`],
+    ['VLC', command('vlc')],
+    ['mpv', command('mpv --profile=low-latency')],
+    ['ffplay', command('ffplay -fflags nobuffer')],
     ['HTTP-FLV', watch.flv],
+    ['WS-FLV', watch.wsFlv],
     ['HLS', watch.hls],
     ['RTMP', watch.rtmp],
     ['MMS', watch.mms],

@@ -18,7 +18,7 @@ export interface StoredChannel {
   readonly slug: string;
   readonly name: string;
   readonly source: string;
-  readonly container: 'flv';
+  readonly container: 'flv' | 'asf';
 }
 
 interface Content {
@@ -145,7 +145,7 @@ function contentOf(value: unknown): Content {
 function isStoredChannel(value: unknown): value is StoredChannel {
   if (typeof value !== 'object' || value === null) return false;
   const { slug, name, source, container } = value as Readonly<Record<string, unknown>>;
-  return typeof slug === 'string' && typeof name === 'string' && typeof source === 'string' && container === 'flv';
+  return typeof slug === 'string' && typeof name === 'string' && typeof source === 'string' && (container === 'flv' || container === 'asf');
 }
 
 function record(value: unknown, what: string): Readonly<Record<string, unknown>> {

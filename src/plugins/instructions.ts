@@ -40,14 +40,15 @@ function channelLines({ name, watch }: InstructedChannel): readonly string[] {
 }
 
 function playerLines(watch: WatchAddresses): readonly string[] {
-  return [
-    `  VLC                  vlc ${watch.flv}`,
-    `  mpv                  mpv ${watch.flv}`,
-    `  ffplay               ffplay -fflags nobuffer ${watch.flv}`,
-    `  Other addresses      ${watch.rtmp ?? ''}   (RTMP)`,
-    `                       ${watch.hls}   (HLS)`,
-    `                       ${watch.wsFlv}   (WebSocket FLV)`,
-  ];
+  const address = watch.flv ?? watch.mms?.replace('mms:', 'mmsh:');
+  const lines = [`  VLC                  vlc ${address}`, `  mpv                  mpv ${address}`, `  ffplay               ffplay -fflags nobuffer ${address}`];
+  const others = [
+    [watch.rtmp, 'RTMP'],
+    [watch.hls, 'HLS'],
+    [watch.wsFlv, 'WebSocket FLV'],
+    [watch.mms, 'MMS; mmsh: and mmst: too'],
+  ].filter(([other]) => other !== null);
+  return [...lines, ...others.map(([other, kind], index) => `  ${index === 0 ? 'Other addresses     ' : '                    '} ${other}   (${kind})`)];
 }
 
 function publishLines({ publish }: InstructedChannel): readonly string[] {

@@ -146,7 +146,6 @@ export class LiveSwarm {
   #begin(bytes: Uint8Array): void {
     const descriptor = decodeDescriptor(bytes);
     if (descriptor instanceof Malformed) return this.#options.onUnusable?.(descriptor.reason);
-    if (descriptor.container !== 'flv') return this.#options.onUnusable?.(`its container is ${descriptor.container}, and this version plays flv`);
     const { hasher, verifier, uplink, downlink, config } = this.#context;
     this.#exchange = new LiveExchange({
       channel: this.#options.id,

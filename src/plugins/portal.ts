@@ -81,8 +81,8 @@ export class Portal {
   }
 
   /** Players of the channel on these endpoints right now; all who watch by HLS count as one. */
-  players(id: InfoHash): number {
-    const mounted = this.#find(id);
+  playersOf(slug: string): number {
+    const mounted = this.#mounted.get(slug);
     return mounted === undefined ? 0 : playersOf(mounted);
   }
 

@@ -1,37 +1,38 @@
 /**
- * One channel of a station: what a publisher sends over RTMP becomes signed windows for the swarm and a feed for this machine's players.
+ * One channel of a station: what its source delivers becomes signed windows for the swarm, and feeds for this machine's players.
  *
  * Window numbers only grow, also over restarts: numbers are reserved on disk before they are used, and a new start goes on above them.
  */
 
 import { nodeHasher } from '../io/crypto.js';
-import type { MediaHost } from '../io/media-host.js';
 import { loadState, saveState } from '../io/state-file.js';
-import { type ChannelDescriptor, canonicalSource, channelId, encodeDescriptor } from '../ingest/channel.js';
+import { canonicalSource, channelId, encodeDescriptor } from '../ingest/channel.js';
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/channel-link.js';
-import { type CutWindow, WindowCutter } from '../ingest/window-cutter.js';
+import type { CutWindow } from '../ingest/window-cutter.js';
 import { Malformed, ShoalError } from '../kernel/errors.js';
 import type { Log, Signer } from '../kernel/ports.js';
 import type { InfoHash, WindowNumber } from '../kernel/units.js';
-import { classifyTag, type FlvTag, SCRIPT, VIDEO, withoutSetDataFrame } from '../media/flv.js';
 import type { ChannelStatus } from '../relay/channel-status.js';
 import type { LocalChannel, WatchAddresses } from '../relay/local-channel.js';
-import { METADATA_BYTES_MAX } from '../relay/stream-info.js';
-import { TagFeed } from '../relay/tag-feed.js';
+import type { TagFeed } from '../relay/tag-feed.js';
+import type { ChannelOutput, Container } from './channel-output.js';
+import type { ChannelSink, ChannelSource } from './channel-source.js';
 import { LiveSwarm, type SwarmContext } from './live-swarm.js';
 
 /** A channel as it was declared in the configuration or made on the command line. */
 export interface DeclaredChannel {
   readonly slug: string;
   readonly name: string;
+  /** A name for a pushed source, an address for a pulled one. */
   readonly source: string;
-  readonly container: 'flv';
+  readonly container: Container;
 }
 
 export interface StationChannelOptions {
   readonly declared: DeclaredChannel;
   readonly context: SwarmContext;
-  readonly host: MediaHost;
+  readonly source: ChannelSource;
+  readonly output: ChannelOutput;
   readonly signer: Signer;
   readonly trackers: readonly string[];
   /** Where peers reach this station, `host:port`. */
@@ -52,61 +53,69 @@ export function streamPathOf(slug: string): string {
   return `/live/${slug}`;
 }
 
-export class StationChannel implements LocalChannel {
+export class StationChannel implements LocalChannel, ChannelSink {
   readonly slug: string;
   readonly name: string;
   readonly id: InfoHash;
   readonly link: string;
   readonly shoalLink: string;
-  readonly container = 'flv';
-  /** As declared. */
-  readonly source: string;
-  readonly feed: TagFeed;
+  readonly container: Container;
+  readonly declared: DeclaredChannel;
+  readonly output: ChannelOutput;
+  readonly firstNumber: WindowNumber;
   readonly #options: StationChannelOptions;
   readonly #log: Log;
   readonly #swarm: LiveSwarm;
-  readonly #cutter: WindowCutter;
-  readonly #untap: () => void;
   #lastNumber: WindowNumber;
   /** No number above this one has been used, also by earlier runs. */
   #reservedNumber: WindowNumber;
-  /** The publisher has said that its stream ends: what is open may be published as it is. */
-  #ended = false;
 
-  /** @throws ShoalError `CHANNEL_NAME` when the source's name cannot be part of a descriptor. */
+  /** @throws ShoalError `CHANNEL_NAME` when the source cannot be part of a descriptor. */
   constructor(options: StationChannelOptions) {
-    const { declared, context, host, signer } = options;
-    const descriptor = encodeDescriptor(describe(declared, context, signer));
+    const { declared, context, signer, trackers } = options;
+    const descriptor = describe(declared, context, signer);
     this.#options = options;
+    this.declared = declared;
     this.slug = declared.slug;
     this.name = declared.name;
-    this.source = declared.source;
+    this.container = declared.container;
+    this.output = options.output;
     this.id = channelId(descriptor, nodeHasher);
     this.#log = context.log.child({ channel: this.name });
-    const link: ChannelLink = { id: this.id, name: this.name, trackers: options.trackers, peers: [options.peerAddress] };
+    const link: ChannelLink = { id: this.id, name: this.name, trackers, peers: [options.peerAddress] };
     this.link = formatMagnet(link);
     this.shoalLink = formatShoalLink(link);
-    this.feed = new TagFeed({ historyMs: context.config.relay.historyMs });
     this.#lastNumber = this.#reservedNumber = this.#load();
-    const firstNumber = this.#lastNumber === 0 ? 0 : this.#lastNumber + 1;
-    this.#cutter = new WindowCutter({ windowMs: context.config.live.windowMs, firstNumber });
-    const { trackers } = options;
+    this.firstNumber = this.#lastNumber === 0 ? 0 : this.#lastNumber + 1;
     this.#swarm = new LiveSwarm(context, { id: this.id, descriptor, signer, trackers, peers: [], onEvent: () => undefined });
-    this.#untap = host.tap(streamPathOf(this.slug), {
-      onTag: (tag) => this.#onTag(tag),
-      onPublisherStart: () => this.#onPublisherStart(),
-      onPublisherEnd: (reason) => this.#onPublisherEnd(reason),
-    });
+  }
+
+  get feed(): TagFeed {
+    return this.output.flv;
   }
 
   start(): void {
+    this.output.begin(this.container);
     this.#swarm.start();
+    this.#options.source.start(this);
   }
 
   async stop(): Promise<void> {
-    this.#untap();
+    this.#options.source.stop();
     this.#reserve(this.#lastNumber);
-    await this.#swarm.stop();
+    await Promise.all([this.output.stop(), this.#swarm.stop()]);
+  }
+
+  publish(windows: readonly CutWindow[]): void {
+    for (const content of windows) {
+      this.#lastNumber = Math.max(this.#lastNumber, content.number);
+      if (this.#lastNumber > this.#reservedNumber) this.#reserve(this.#lastNumber + RESERVED_WINDOWS);
+      this.#swarm.command({ kind: 'publish', content });
+    }
+  }
+
+  describe(metadata: Uint8Array): void {
+    this.#swarm.command({ kind: 'describe', metadata });
   }
 
   status(): ChannelStatus {
@@ -115,40 +124,6 @@ export class StationChannel implements LocalChannel {
 
   watch(): WatchAddresses {
     return this.#options.watch();
-  }
-
-  #onPublisherStart(): void {
-    this.#log.info('a publisher is on the air');
-    this.#ended = false;
-    this.#cutter.discontinuity();
-    this.feed.discontinuity();
-  }
-
-  #onPublisherEnd(reason: string): void {
-    this.#log.info('the publisher has left', { reason });
-    if (this.#ended) this.#publish(this.#cutter.flush());
-    this.#cutter.discontinuity();
-  }
-
-  #onTag(tag: FlvTag): void {
-    if (tag.type === SCRIPT) this.#describeStream(tag);
-    if (tag.type === VIDEO && classifyTag(tag).kind === 'end') this.#ended = true;
-    this.feed.push(tag);
-    this.#publish(this.#cutter.push(tag));
-  }
-
-  #describeStream(tag: FlvTag): void {
-    const metadata = withoutSetDataFrame(tag.body).slice();
-    if (metadata.length <= METADATA_BYTES_MAX) this.#swarm.command({ kind: 'describe', metadata });
-    else this.#log.warn(`script metadata of ${metadata.length} bytes is left out, at most ${METADATA_BYTES_MAX} are passed on`);
-  }
-
-  #publish(windows: readonly CutWindow[]): void {
-    for (const content of windows) {
-      this.#lastNumber = Math.max(this.#lastNumber, content.number);
-      if (this.#lastNumber > this.#reservedNumber) this.#reserve(this.#lastNumber + RESERVED_WINDOWS);
-      this.#swarm.command({ kind: 'publish', content });
-    }
   }
 
   get #stateName(): string {
@@ -172,11 +147,12 @@ export class StationChannel implements LocalChannel {
   }
 }
 
-function describe(declared: DeclaredChannel, context: SwarmContext, signer: Signer): ChannelDescriptor {
+/** The channel's descriptor as bytes. */
+function describe(declared: DeclaredChannel, context: SwarmContext, signer: Signer): Uint8Array {
   const source = canonicalSource(declared.source);
   if (source instanceof Malformed) {
     throw new ShoalError('CHANNEL_NAME', `channel "${declared.name}": its source "${declared.source}" cannot be used: ${source.reason}`);
   }
   const { windowMs, pieceBytes } = context.config.live;
-  return { container: declared.container, source, windowMs, pieceBytes, owner: signer.publicKey };
+  return encodeDescriptor({ container: declared.container, source, windowMs, pieceBytes, owner: signer.publicKey });
 }

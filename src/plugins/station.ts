@@ -1,22 +1,31 @@
 /**
- * The station: takes sources in over RTMP and publishes each as a channel. Publishing needs the channel's stream key.
+ * The station: takes sources in, pushed over RTMP or pulled over MMS, and publishes each as a channel. Pushing needs the channel's stream key.
  *
  * Channels come from the configuration, from `shoal channel create` (also while it runs) and, on `shoal start`, the test card. Whoever
  * publishes to the test card's channel with its key takes the card's place until he leaves.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { createSigner } from '../io/crypto.js';
 import type { KeyFile } from '../io/key-file.js';
 import type { MediaHost, PublishDecision, PublishRequest } from '../io/media-host.js';
+import type { MmsServer } from '../io/mms-server.js';
 import { startTestCard, type TestCard } from '../io/test-card.js';
 import { ShoalError } from '../kernel/errors.js';
 import type { Log, Signer } from '../kernel/ports.js';
+import { Rng } from '../kernel/rng.js';
 import type { InfoHash, Milliseconds } from '../kernel/units.js';
 import type { WatchAddresses } from '../relay/local-channel.js';
+import type { ChannelOutput } from './channel-output.js';
 import { slugOf } from './channel-slug.js';
+import type { ChannelSource } from './channel-source.js';
+import { declareChannel } from './declared-channel.js';
 import type { SwarmContext } from './live-swarm.js';
 import type { Plugin } from './plugin.js';
+import { localPlayers, makeOutput } from './local-endpoints.js';
 import type { Portal } from './portal.js';
+import { PulledSource } from './pulled-source.js';
+import { PushedSource } from './pushed-source.js';
+import { RtmpOutlet } from './rtmp-outlet.js';
 import { type DeclaredChannel, StationChannel, streamPathOf } from './station-channel.js';
 
 export interface StationOptions {
@@ -24,9 +33,10 @@ export interface StationOptions {
   readonly keys: KeyFile;
   readonly portal: Portal;
   readonly host: MediaHost;
+  readonly mms: MmsServer;
   readonly trackers: readonly string[];
   readonly peerAddress: string;
-  readonly watch: (slug: string) => WatchAddresses;
+  readonly watch: (slug: string, works: ChannelOutput['works']) => WatchAddresses;
   /** The name by which encoders reach the RTMP host. */
   readonly rtmpHost: string;
   /** A channel is about to join its swarm: the tracker must know it. */
@@ -63,6 +73,8 @@ export class Station implements Plugin {
   #cardReturn: NodeJS.Timeout | undefined;
   #poll: NodeJS.Timeout | undefined;
   #stopped = false;
+  /** RTMP players of pulled channels. */
+  readonly #outlets: RtmpOutlet[] = [];
 
   constructor(options: StationOptions) {
     this.#options = options;
@@ -78,7 +90,7 @@ export class Station implements Plugin {
   async start(): Promise<void> {
     const { config } = this.#options.context;
     if (config.station.testCard) this.#add({ slug: slugOf(TEST_CARD_NAME, 'card'), name: TEST_CARD_NAME, source: 'test card', container: 'flv' });
-    for (const { name, source, key } of config.station.channels) this.#add(declare(name, source), key);
+    for (const { name, source, key, container } of config.station.channels) this.#add(declareChannel(name, source, container), key);
     this.#addCreated();
     this.#poll = setInterval(() => this.#addCreated(), CHANNEL_POLL_MS);
     if (config.station.testCard) await this.#startCard();
@@ -88,12 +100,15 @@ export class Station implements Plugin {
     this.#stopped = true;
     clearInterval(this.#poll);
     clearTimeout(this.#cardReturn);
+    for (const outlet of this.#outlets) outlet.stop();
     await this.#card?.stop();
     await Promise.all(this.channels.map((channel) => channel.stop()));
   }
 
-  publishAddress(slug: string): PublishAddress {
-    return { rtmp: this.rtmpServer, key: this.#streamKeys.get(slug) ?? '' };
+  /** Null for a channel that is pulled. */
+  publishAddress(slug: string): PublishAddress | null {
+    const key = this.#streamKeys.get(slug);
+    return key === undefined ? null : { rtmp: this.rtmpServer, key };
   }
 
   /** Where encoders publish, without a key. */
@@ -123,23 +138,36 @@ export class Station implements Plugin {
     if (this.#channels.has(slug)) {
       throw new ShoalError('CHANNEL_EXISTS', `channel "${name}": there is another channel whose address is "${slug}"; give one of them another name`);
     }
-    const { context, host, portal, trackers, peerAddress, keys, watch } = this.#options;
-    this.#streamKeys.set(slug, key ?? keys.streamKey(slug));
-    const channel: StationChannel = new StationChannel({
+    const { context, host, portal, mms, trackers, peerAddress, keys, watch } = this.#options;
+    const pushed = declared.container === 'flv';
+    if (pushed) this.#streamKeys.set(slug, key ?? keys.streamKey(slug));
+    const output = makeOutput({ slug, name, context, portal, host, mms, watch: (works) => watch(slug, works) });
+    const channel = new StationChannel({
       declared,
       context,
-      host,
+      source: this.#makeSource(declared, output),
+      output,
       signer: this.#signer,
       trackers,
       peerAddress,
-      players: () => portal.players(channel.id) + host.playerCount(streamPathOf(slug)),
-      watch: () => watch(slug),
+      players: () => localPlayers({ slug, portal, host, mms }),
+      watch: () => watch(slug, output.works),
     });
     this.#channels.set(slug, channel);
     this.#options.onChannel(channel.id);
     portal.add(channel);
+    mms.offer(`/${slug}`, output.asf);
+    if (!pushed) this.#outlets.push(new RtmpOutlet(host, streamPathOf(slug), output.flv));
     channel.start();
     this.#log.info(`channel "${name}" is here`, { slug, id: channel.id });
+  }
+
+  #makeSource({ slug, name, source, container }: DeclaredChannel, output: ChannelOutput): ChannelSource {
+    const { context, host } = this.#options;
+    const log = this.#log.child({ channel: name });
+    const { windowMs } = context.config.live;
+    if (container === 'flv') return new PushedSource({ host, streamPath: streamPathOf(slug), windowMs, output, log });
+    return new PulledSource({ url: source, windowMs, output, rng: new Rng(randomInt(0x1_0000_0000)), log });
   }
 
   /** Channels made by `shoal channel create` since the last look. One whose address is taken by the configuration is left out. */
@@ -148,7 +176,7 @@ export class Station implements Plugin {
       for (const channel of this.#options.keys.channels()) {
         const known = this.#channels.get(channel.slug);
         if (!known) this.#add(channel);
-        else if (known.source !== channel.source) this.#warnOfClash(channel);
+        else if (known.declared.source !== channel.source) this.#warnOfClash(channel);
       }
     } catch (error) {
       this.#log.warn('new channels cannot be read', { error: error instanceof Error ? error.message : String(error) });
@@ -187,11 +215,6 @@ export class Station implements Plugin {
       else void this.#startCard();
     }, CARD_RETURN_MS);
   }
-}
-
-function declare(name: string, source: string | undefined): DeclaredChannel {
-  const slug = slugOf(name, `channel-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`);
-  return { slug, name, source: source ?? slug, container: 'flv' };
 }
 
 function refuse(reason: string): PublishDecision {

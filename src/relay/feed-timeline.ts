@@ -25,6 +25,8 @@ export class FeedTimeline {
   #started = false;
   #anchored = false;
   #lastSourceMs: Milliseconds = 0;
+  /** Source time of the first frame since the start or the last restart. */
+  #anchorMs: Milliseconds = 0;
   #offsetMs: Milliseconds = 0;
   #newestMs: Milliseconds = 0;
 
@@ -53,6 +55,11 @@ export class FeedTimeline {
     return stepMs > JUMP_FORWARD_MS || stepMs < -JUMP_BACK_MS;
   }
 
+  /** True for a frame from before the first one of this timeline: it could only be squeezed onto that one's time. */
+  precedesStart(rawMs: Milliseconds): boolean {
+    return this.#anchored && this.#unwrap(rawMs) < this.#anchorMs;
+  }
+
   /** The output time of a frame of `track`. */
   map(track: number, rawMs: Milliseconds): Milliseconds {
     if (!this.#anchored) this.#anchor(rawMs);
@@ -68,6 +75,7 @@ export class FeedTimeline {
     if (this.#started) this.#offsetMs = this.#newestMs + RESTART_GAP_MS - rawMs;
     else this.#offsetMs = rawMs > REBASE_ABOVE_MS ? -rawMs : 0;
     this.#lastSourceMs = rawMs;
+    this.#anchorMs = rawMs;
     this.#started = true;
     this.#anchored = true;
   }

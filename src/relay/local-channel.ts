@@ -5,12 +5,12 @@ import type { InfoHash } from '../kernel/units.js';
 import type { ChannelStatus } from './channel-status.js';
 import type { TagFeed } from './tag-feed.js';
 
-/** Addresses that a player on this machine opens; null where that kind of endpoint does not exist. */
+/** Addresses that a player on this machine opens; null where the channel cannot be had in that form. */
 export interface WatchAddresses {
-  readonly flv: string;
-  readonly wsFlv: string;
+  readonly flv: string | null;
+  readonly wsFlv: string | null;
   readonly rtmp: string | null;
-  readonly hls: string;
+  readonly hls: string | null;
   readonly mms: string | null;
 }
 

@@ -1,12 +1,14 @@
 /**
- * The source's script metadata (`onMetaData`), signed. It belongs to the channel, not to any window, because servers rewrite it on the way
- * (protocols sheet, fact 19): two publishers of one source would otherwise never make equal pieces.
+ * What travels beside the windows, signed: script metadata (`onMetaData`) of an FLV channel, the canonical header of an ASF channel.
+ *
+ * It belongs to the channel and not to any window. Servers rewrite script metadata on the way (protocols sheet, fact 19): two publishers of
+ * one source would otherwise never make equal pieces. An ASF header is as large as a window.
  *
  * | offset | size | field                                          |
  * |--------|------|------------------------------------------------|
  * | 0      | 1    | version, 1                                     |
  * | 1      | 4    | first window it goes with; the greatest wins   |
- * | 5      | n    | body of the FLV script tag                     |
+ * | 5      | n    | body of the FLV script tag, or the ASF header  |
  * | 5 + n  | 64   | Ed25519 signature, domain `shoal info 1`, NUL  |
  */
 import { ByteReader, ByteWriter } from '../kernel/bytes.js';
@@ -17,12 +19,12 @@ import { SIGNATURE_BYTES, signatureHolds, signedBytes } from './manifest.js';
 
 const VERSION = 1;
 const INFO_DOMAIN = 'shoal info 1\0';
-/** Script data beyond this is an attack or a picture, not metadata (protocols sheet 6.4, row 25). */
-export const METADATA_BYTES_MAX: Bytes = 16 * 1024;
+/** An ASF header may have this size and no more (protocols sheet, fact 2); script metadata is far smaller. */
+export const METADATA_BYTES_MAX: Bytes = 65_527;
 
 export interface StreamInfo {
   readonly since: WindowNumber;
-  /** Body of a script tag, without `@setDataFrame`. */
+  /** Body of a script tag without `@setDataFrame`, or an ASF header. */
   readonly metadata: Uint8Array;
   /** As it travels, signature included. */
   readonly bytes: Uint8Array;

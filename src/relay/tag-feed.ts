@@ -210,7 +210,7 @@ export class TagFeed {
     const track = this.#track(arrived.tag);
     if (track.headers.size === 0 && !isHeaderless(arrived.codec)) return;
     if (this.#timeline.isJump(arrived.tag.timestampMs)) this.discontinuity();
-    if (!this.#admits(track, arrived)) return;
+    if (!this.#admits(track, arrived) || this.#timeline.precedesStart(arrived.tag.timestampMs)) return;
     const timestampMs = this.#timeline.map(arrived.tag.type, arrived.tag.timestampMs);
     if (timestampMs >= TIMELINE_END_MS) return this.#startOver(arrived.tag);
     this.#noteFrame(track, arrived, timestampMs);

@@ -38,7 +38,7 @@ test.after(async () => {
 function channelNamed(name: string): ShoalProcess['channel'] {
   const found = station.ready.channels.find((channel) => channel.name === name);
   if (found === undefined) throw new Error(`no channel ${name}`);
-  return found;
+  return found as ShoalProcess['channel'];
 }
 
 function rtmpPort(): number {

@@ -78,7 +78,7 @@ test('the viewer is a moment behind the newest media, and counted', async () => 
     '(({ buffered, currentTime }) => buffered.end(buffered.length - 1) - currentTime)(document.querySelector("video")) * 1000',
   );
   assert.ok(behindMs < 3000, `${behindMs} ms`);
-  assert.is(portal.portal.players('01'.repeat(20)), 1);
+  assert.is(portal.portal.playersOf('test-card'), 1);
 });
 
 test('sound comes with one press of a button', async () => {

@@ -23,12 +23,16 @@ export interface Arrived<Line> {
   readonly atMs: number;
 }
 
+/** A channel of which every address works, as all do unless conversions are switched off. */
+export type WatchableChannel = ReadyChannel & { readonly watch: { readonly [Kind in keyof ReadyChannel['watch']]: string } };
+
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const READY_MS = 20_000;
 
 const LOOPBACK: Readonly<Record<string, string | number>> = {
   'relay.http.port': 0,
   'relay.rtmp.port': 0,
+  'relay.mms.port': 0,
   'station.rtmp.port': 0,
   'swarm.host': '127.0.0.1',
   'swarm.port': 0,
@@ -74,10 +78,10 @@ export class ShoalProcess {
   }
 
   /** The first, mostly the only, channel. */
-  get channel(): ReadyChannel {
+  get channel(): WatchableChannel {
     const [first] = this.ready.channels;
     if (first === undefined) throw new Error('no channel');
-    return first;
+    return first as WatchableChannel;
   }
 
   /** The newest figures of the only channel. */

@@ -80,4 +80,16 @@ test('a reset begins anew', () => {
   assert.is(timeline.map(VIDEO, 100), 100);
 });
 
+test('a frame from before the first one of a timeline is recognised, after a restart too', () => {
+  const timeline = new FeedTimeline();
+  assert.not(timeline.precedesStart(0), 'nothing precedes a start that has not been');
+  timeline.map(9, 5000);
+  assert.ok(timeline.precedesStart(4999));
+  assert.not(timeline.precedesStart(5000));
+  timeline.restart();
+  timeline.map(9, 100);
+  assert.ok(timeline.precedesStart(60));
+  assert.not(timeline.precedesStart(101));
+});
+
 test.run();

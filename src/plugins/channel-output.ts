@@ -1,0 +1,204 @@
+/**
+ * What the endpoints of this machine serve of one channel: the tags of an FLV feed and the packets of an ASF feed.
+ *
+ * A channel is native in one of the two. The other is made from it: ASF with H.264 and AAC or MP3 becomes FLV without transcoding; everything else
+ * goes through ffmpeg, only while a player needs it, and only if the configuration allows it. One subscription to the swarm feeds both.
+ */
+import { nodeHasher } from '../io/crypto.js';
+import { epochIdOf } from '../ingest/asf-cutter.js';
+import { sameBytes } from '../kernel/bytes.js';
+import { Malformed } from '../kernel/errors.js';
+import type { Log } from '../kernel/ports.js';
+import type { Milliseconds } from '../kernel/units.js';
+import { AsfStreamSplitter } from '../media/asf-stream.js';
+import { type AsfRecord, decodeAsfWindow } from '../media/asf-window.js';
+import { decodeTags, FlvParser, type FlvTag } from '../media/flv.js';
+import { AsfFeed } from '../relay/asf-feed.js';
+import { AsfToFlv } from '../relay/asf-to-flv.js';
+import { TagFeed } from '../relay/tag-feed.js';
+import { Converter } from './converter.js';
+
+export type Container = 'flv' | 'asf';
+
+/** A window of either container, as the exchange delivers it. */
+export interface DeliveredWindow {
+  readonly number: number;
+  readonly discontinuity: boolean;
+  readonly bytes: Uint8Array;
+  readonly keyMarks: readonly { readonly offsetBytes: number }[];
+}
+
+export interface ChannelOutputOptions {
+  readonly name: string;
+  readonly historyMs: Milliseconds;
+  /** Whether ffmpeg may be used. */
+  readonly convert: boolean;
+  /** Endpoints of this process that ffmpeg reads from. */
+  readonly inputs: () => { readonly flv: string; readonly mmsh: string };
+  /** Players on FLV endpoints (HTTP-FLV, WS-FLV, HLS, RTMP) and on the MMS endpoint right now. */
+  readonly demand: () => { readonly flv: number; readonly asf: number };
+  readonly log: Log;
+}
+
+/** Windows of an epoch whose header has not come yet; more than this and the oldest go. */
+const HELD_WINDOWS_MAX = 40;
+const TO_ASF = '-c copy -f asf_stream';
+const FROM_FLV = '-fflags nobuffer -f flv';
+const TO_FLV = '-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 50 -c:a aac -b:a 128k -f flv -flvflags no_duration_filesize';
+const FROM_ASF = '-fflags nobuffer';
+
+export class ChannelOutput {
+  readonly flv: TagFeed;
+  readonly asf = new AsfFeed();
+  readonly #options: ChannelOutputOptions;
+  #native: Container = 'flv';
+  #epochId: Uint8Array | undefined;
+  #toFlv: AsfToFlv | undefined;
+  #held: DeliveredWindow[] = [];
+  #converter: Converter | undefined;
+  #splitter = new AsfStreamSplitter();
+  #parser = new FlvParser();
+  #packetCount = 0;
+
+  constructor(options: ChannelOutputOptions) {
+    this.#options = options;
+    this.flv = new TagFeed({ historyMs: options.historyMs });
+  }
+
+  /** What works: everything that is native or needs no ffmpeg, and the rest if ffmpeg may be used. */
+  get works(): { readonly flv: boolean; readonly asf: boolean } {
+    const { convert } = this.#options;
+    const flv = this.#native === 'flv' || convert || this.#toFlv?.support.supported === true;
+    return { flv, asf: this.#native === 'asf' || convert };
+  }
+
+  /** Why FLV players cannot have this channel without ffmpeg; undefined when they can. */
+  get conversionReason(): string | undefined {
+    const support = this.#toFlv?.support;
+    return support && !support.supported ? support.reason : undefined;
+  }
+
+  /** Says what the channel is made of; conversions can begin. */
+  begin(native: Container): void {
+    this.#native = native;
+    if (native === 'flv' && this.#options.convert) this.#converter = this.#flvToAsf();
+  }
+
+  async stop(): Promise<void> {
+    await this.#converter?.stop();
+    this.asf.end();
+  }
+
+  pushTag(tag: FlvTag): void {
+    this.flv.push(tag);
+  }
+
+  /** The timeline breaks: windows were skipped, or the publisher changed. */
+  discontinuity(): void {
+    this.flv.discontinuity();
+    this.#toFlv?.discontinuity();
+  }
+
+  /** The canonical header of an ASF channel. A new one ends its players, who come back by themselves. */
+  async setAsfHeader(canonical: Uint8Array): Promise<void> {
+    const epochId = epochIdOf(canonical, nodeHasher);
+    if (this.#epochId && sameBytes(epochId, this.#epochId)) return;
+    const malformed = this.asf.setHeader(canonical);
+    const header = this.asf.header;
+    if (malformed || !header) return this.#options.log.warn(`the channel's ASF header is unusable: ${malformed?.reason ?? 'unknown'}`);
+    const again = this.#epochId !== undefined;
+    this.#epochId = epochId;
+    this.#toFlv = new AsfToFlv(header.parsed);
+    if (again) this.flv.discontinuity();
+    const previous = this.#converter;
+    this.#converter = this.#toFlv.support.supported || !this.#options.convert ? undefined : this.#asfToFlvByFfmpeg();
+    const held = this.#held;
+    this.#held = [];
+    for (const window of held) this.pushWindow(window);
+    await previous?.stop();
+  }
+
+  /** Takes the next window of the stream, verified, in order. */
+  pushWindow(window: DeliveredWindow): void {
+    if (this.#native === 'flv') this.#pushFlvWindow(window);
+    else this.#pushAsfWindow(window);
+  }
+
+  #pushFlvWindow({ number, discontinuity, bytes }: DeliveredWindow): void {
+    if (discontinuity) this.flv.discontinuity();
+    const tags = decodeTags(bytes);
+    // The owner signed these bytes, so only a faulty publisher gets here; the window is worth nothing then.
+    if (tags instanceof Malformed) return this.#options.log.warn(`window ${number} is unreadable: ${tags.reason}`);
+    for (const tag of tags) this.flv.push(tag);
+  }
+
+  #pushAsfWindow(window: DeliveredWindow): void {
+    const decoded = decodeAsfWindow(window.bytes);
+    if (decoded instanceof Malformed) return this.#options.log.warn(`window ${window.number} is unreadable: ${decoded.reason}`);
+    if (!this.#epochId || !sameBytes(decoded.epochId, this.#epochId)) return this.#hold(window);
+    if (window.discontinuity) this.discontinuity();
+    const keyOffsets = new Set(window.keyMarks.map((mark) => mark.offsetBytes));
+    let offsetBytes = decoded.epochId.length;
+    for (const record of decoded.records) {
+      this.#pushRecord(record, keyOffsets.has(offsetBytes));
+      offsetBytes += 6 + record.payload.length;
+    }
+  }
+
+  #pushRecord({ locationId, payload }: AsfRecord, key: boolean): void {
+    this.asf.push(locationId, payload, key);
+    for (const tag of this.#toFlv?.push(payload) ?? []) this.flv.push(tag);
+  }
+
+  /** Its header travels beside the windows and may come a little later. */
+  #hold(window: DeliveredWindow): void {
+    this.#held.push(window);
+    if (this.#held.length > HELD_WINDOWS_MAX) this.#held.shift();
+  }
+
+  #flvToAsf(): Converter {
+    const { name, inputs, demand, log } = this.#options;
+    return new Converter({
+      name: `the conversion of "${name}" for MMS players`,
+      input: () => inputs().flv,
+      inputOptions: FROM_FLV,
+      outputOptions: TO_ASF,
+      demand: () => demand().asf,
+      log,
+      onStart: () => {
+        this.#splitter = new AsfStreamSplitter();
+      },
+      onBytes: (bytes) => this.#takeAsf(bytes),
+    });
+  }
+
+  #takeAsf(bytes: Uint8Array): void {
+    const part = this.#splitter.push(bytes);
+    if (part instanceof Malformed) return this.#options.log.warn(`ffmpeg's ASF is unreadable: ${part.reason}`);
+    if (part.header) this.asf.setHeader(part.header);
+    for (const packet of part.packets) this.asf.push(this.#packetCount++ >>> 0, packet, false);
+  }
+
+  #asfToFlvByFfmpeg(): Converter {
+    const { name, inputs, demand, log } = this.#options;
+    return new Converter({
+      name: `the conversion of "${name}" to H.264 and AAC`,
+      input: () => inputs().mmsh,
+      inputOptions: FROM_ASF,
+      outputOptions: TO_FLV,
+      demand: () => demand().flv,
+      log,
+      onStart: () => {
+        this.#parser = new FlvParser();
+        this.flv.discontinuity();
+      },
+      onBytes: (bytes) => this.#takeFlv(bytes),
+    });
+  }
+
+  #takeFlv(bytes: Uint8Array): void {
+    const tags = this.#parser.push(bytes);
+    if (tags instanceof Malformed) return this.#options.log.warn(`ffmpeg's FLV is unreadable: ${tags.reason}`);
+    for (const tag of tags) this.flv.push(tag);
+  }
+}
