@@ -64,6 +64,8 @@ interface Player {
 /** The age that a queue may reach, counted as bytes that the channel sent in this time. */
 const QUEUE_MS_MAX: Milliseconds = 10_000;
 const QUEUE_BYTES_MIN: Bytes = 256 * 1024;
+/** A player that has asked for the header comes back for the stream within this. */
+const ASKED_MS: Milliseconds = 2_000;
 const OVERFULL_MS_MAX: Milliseconds = 10_000;
 const TICK_MS: Milliseconds = 1_000;
 /** What framing adds to a packet at most. */
@@ -79,6 +81,7 @@ export class MmsBroadcast implements MmsChannel {
   #tickTimer: NodeJS.Timeout | undefined;
   /** Bytes sent in each of the last ten seconds, the current one last. */
   #sentBytes: Bytes[] = [0];
+  #askedMs = Number.NEGATIVE_INFINITY;
   #drops = 0;
   #closedSlow = 0;
 
@@ -92,7 +95,14 @@ export class MmsBroadcast implements MmsChannel {
   }
 
   header(): Uint8Array | null {
-    return this.#feed.header?.bytes ?? null;
+    const bytes = this.#feed.header?.bytes ?? null;
+    this.#askedMs = performance.now();
+    return bytes;
+  }
+
+  /** Somebody plays, or has just asked for the header in order to play. */
+  get wanted(): boolean {
+    return this.#players.size > 0 || performance.now() - this.#askedMs < ASKED_MS;
   }
 
   /** Lets a player in, or starts it over: prelude first. Must not be called from inside the feed's `onPacket`. */

@@ -101,6 +101,11 @@ export class MmsServer {
     return this.#channels.get(path)?.counts;
   }
 
+  /** Whether somebody plays a path, or waits to. */
+  isWanted(path: string): boolean {
+    return this.#channels.get(path)?.wanted === true;
+  }
+
   /** Connections that are open, playing or not. */
   get connectionCount(): number {
     return this.#connections.size;

@@ -41,7 +41,7 @@ export function makeOutput(options: OutputOptions): ChannelOutput {
       const { flv, mms } = watch(EVERYTHING);
       return { flv: flv ?? '', mmsh: (mms ?? '').replace('mms:', 'mmsh:') };
     },
-    demand: () => ({ flv: flvPlayers(options), asf: mmsPlayers(options) }),
+    demand: () => ({ flv: flvPlayers(options), asf: options.mms.isWanted(`/${options.slug}`) ? 1 : 0 }),
     log: context.log.child({ channel: name }),
   });
 }

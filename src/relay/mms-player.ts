@@ -8,8 +8,8 @@ import type { Milliseconds } from '../kernel/units.js';
 import { encodeMmshData } from '../media/mmsh-chunk.js';
 import { encodeMmstData } from '../media/mmst-message.js';
 
-/** `step`: the player must say the next thing. `ping`: it is asked whether it is still there. */
-export type PlayerTimer = 'step' | 'ping';
+/** `step`: the player must say the next thing. `ping`: it is asked whether it is still there. `header`: a channel's header may be here now. */
+export type PlayerTimer = 'step' | 'ping' | 'header';
 
 export type PlayerInput =
   | { readonly kind: 'start' }
@@ -21,7 +21,11 @@ export type PlayerInput =
 /** How packets are wrapped: MMSH, or MMST with the incarnation that the player chose. Players of equal framing get equal bytes. */
 export type Framing = 'mmsh' | `mmst:${number}`;
 
-/** What a session serves: something with a header, null while there is none yet. At most 65527 bytes can be served. */
+/**
+ * What a session serves: something with a header, null while there is none yet. At most 65527 bytes can be served.
+ *
+ * Asking for the header says that a player waits for it: a channel that is made on demand begins then.
+ */
 export interface MmsChannel {
   header(): Uint8Array | null;
 }
@@ -55,6 +59,10 @@ export interface PlayerSession<Channel extends MmsChannel> {
   /** Media was written, so that the player needs no ping. */
   mediaSent(nowMs: Milliseconds): void;
 }
+
+/** A player whose channel has no header yet is kept waiting this long, looking this often: a conversion takes two or three seconds to begin. */
+export const HEADER_WAIT_MS: Milliseconds = 8_000;
+export const HEADER_POLL_MS: Milliseconds = 100;
 
 /** Each step of a player's dialogue must be complete within this. */
 export const PLAYER_STEP_MS: Milliseconds = 10_000;

@@ -14,6 +14,8 @@ import {
   encodeMmsPacket,
   type Framing,
   findChannel,
+  HEADER_POLL_MS,
+  HEADER_WAIT_MS,
   type MmsChannel,
   PLAYER_STEP_MS,
   type PlayerEffect,
@@ -27,7 +29,7 @@ const POST_BYTES_MAX: Bytes = 64 * 1024;
 const DESCRIBE_TYPE = 'application/vnd.ms.wms-hdr.asfv1';
 const PLAY_TYPE = 'application/x-mms-framed';
 
-type Phase = 'head' | 'posting' | 'playing' | 'over';
+type Phase = 'head' | 'waiting' | 'posting' | 'playing' | 'over';
 
 export interface MmsSessionOptions<Channel extends MmsChannel> {
   readonly lookup: ChannelLookup<Channel>;
@@ -40,6 +42,10 @@ export class MmshSession<Channel extends MmsChannel> implements PlayerSession<Ch
   readonly #request = new MmshRequestReader();
   #phase: Phase = 'head';
   #postLeftBytes: Bytes = 0;
+  /** A request for a channel that has no header yet, and until when it may wait. */
+  #waiting: { readonly request: MmshRequest; readonly untilMs: Milliseconds } | undefined;
+  #waited: Channel | undefined;
+  #nowMs: Milliseconds = 0;
 
   constructor(options: MmsSessionOptions<Channel>) {
     this.#options = options;
@@ -49,13 +55,15 @@ export class MmshSession<Channel extends MmsChannel> implements PlayerSession<Ch
     return this.#phase === 'playing' ? 'mmsh' : undefined;
   }
 
-  handle(input: PlayerInput, _nowMs: Milliseconds): readonly PlayerEffect<Channel>[] {
+  handle(input: PlayerInput, nowMs: Milliseconds): readonly PlayerEffect<Channel>[] {
+    this.#nowMs = nowMs;
     switch (input.kind) {
       case 'start':
         return [{ kind: 'schedule', timer: 'step', delayMs: PLAYER_STEP_MS }];
       case 'bytes':
         return this.#receive(input.bytes);
       case 'timer':
+        if (input.timer === 'header') return this.#waiting ? this.#serve(this.#waiting.request) : [];
         return this.#phase === 'playing' ? [] : this.#refuse('no whole request in time');
       case 'end':
         return this.#end();
@@ -100,10 +108,14 @@ export class MmshSession<Channel extends MmsChannel> implements PlayerSession<Ch
     return this.#postLeftBytes > 0 ? [] : this.#close(reply('204 No Content', ['Content-Length: 0']));
   }
 
-  #serve({ method, path, isPlay }: MmshRequest): readonly PlayerEffect<Channel>[] {
-    const channel = findChannel(this.#options.lookup, path);
+  #serve(request: MmshRequest): readonly PlayerEffect<Channel>[] {
+    const { method, path, isPlay } = request;
+    const channel = this.#waited ?? findChannel(this.#options.lookup, path);
     if (channel === undefined) return this.#close(reply('404 Not Found', ['Content-Length: 0']));
     const header = channel === 'busy' ? null : channel.header();
+    if (channel !== 'busy' && header === null && this.#nowMs < (this.#waiting?.untilMs ?? Number.POSITIVE_INFINITY)) {
+      return this.#wait(request, channel);
+    }
     if (channel === 'busy' || header === null || header.length > MMSH_PAYLOAD_BYTES_MAX) {
       return this.#close(reply('503 Service Unavailable', ['Retry-After: 5', 'Content-Length: 0']));
     }
@@ -127,6 +139,16 @@ export class MmshSession<Channel extends MmsChannel> implements PlayerSession<Ch
     ];
   }
 
+  #wait(request: MmshRequest, channel: Channel): readonly PlayerEffect<Channel>[] {
+    this.#phase = 'waiting';
+    this.#waited = channel;
+    this.#waiting ??= { request, untilMs: this.#nowMs + HEADER_WAIT_MS };
+    return [
+      { kind: 'cancel', timer: 'step' },
+      { kind: 'schedule', timer: 'header', delayMs: HEADER_POLL_MS },
+    ];
+  }
+
   #end(): readonly PlayerEffect<Channel>[] {
     return this.#phase === 'playing' ? this.#close(encodeMmshEnd(0)) : this.#close();
   }
@@ -140,7 +162,8 @@ export class MmshSession<Channel extends MmsChannel> implements PlayerSession<Ch
     if (this.#phase === 'over') return [];
     this.#phase = 'over';
     const send: readonly PlayerEffect<Channel>[] = bytes === undefined ? [] : [{ kind: 'send', bytes }];
-    return [...send, { kind: 'cancel', timer: 'step' }, { kind: 'close' }];
+    const timers: readonly PlayerEffect<Channel>[] = this.#waiting ? [{ kind: 'cancel', timer: 'header' }] : [];
+    return [...send, { kind: 'cancel', timer: 'step' }, ...timers, { kind: 'close' }];
   }
 }
 

@@ -25,10 +25,13 @@ import {
   type Framing,
   findChannel,
   type MmsChannel,
+  HEADER_POLL_MS,
+  HEADER_WAIT_MS,
   PLAYER_STEP_MS,
   type PlayerEffect,
   type PlayerInput,
   type PlayerSession,
+  type PlayerTimer,
 } from './mms-player.js';
 import type { MmsSessionOptions } from './mmsh-session.js';
 
@@ -109,6 +112,8 @@ export class MmstSession<Channel extends MmsChannel> implements PlayerSession<Ch
   #startedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #heardMs: Milliseconds = 0;
   #pingCount = 0;
+  /** An OpenFile for a channel that has no header yet, and until when it may wait. */
+  #waiting: { readonly fields: Uint8Array; readonly untilMs: Milliseconds } | undefined;
   #sequence = 0;
   #nowMs: Milliseconds = 0;
   #effects: PlayerEffect<Channel>[] = [];
@@ -145,6 +150,7 @@ export class MmstSession<Channel extends MmsChannel> implements PlayerSession<Ch
       case 'bytes':
         return this.#receive(input.bytes);
       case 'timer':
+        if (input.timer === 'header') return this.#waiting && this.#openFile(this.#waiting.fields);
         return input.timer === 'ping' ? this.#ping() : this.#refuse('no next command in time');
       case 'end':
         return this.#end();
@@ -232,6 +238,8 @@ export class MmstSession<Channel extends MmsChannel> implements PlayerSession<Ch
     const channel = findChannel(this.#options.lookup, `/${textAt(fields, 16).replace(/^\/+/, '')}`);
     if (channel === undefined) return this.#refuseOpen(playIncarnation, NOT_FOUND, 'no such path');
     const header = channel === 'busy' ? null : channel.header();
+    if (channel !== 'busy' && header === null && this.#nowMs < (this.#waiting?.untilMs ?? Number.POSITIVE_INFINITY)) return this.#wait(fields);
+    this.#waiting = undefined;
     const media = header === null ? null : parseAsfHeader(header);
     if (channel === 'busy' || header === null || media === null || media instanceof Malformed || header.length > MMSH_PAYLOAD_BYTES_MAX) {
       return this.#refuseOpen(playIncarnation, NOT_READY, 'the channel has no header to serve yet');
@@ -242,6 +250,13 @@ export class MmstSession<Channel extends MmsChannel> implements PlayerSession<Ch
     const answer = new MmstFieldWriter().u32(0, playIncarnation, OPEN_FILE_ID, 0, 0, BROADCAST).f64(0).u32(0).zeros(16);
     this.#say(SAY.openedFile, answer.u32(media.packetBytes, 0, 0, media.maxBitrate, header.length).zeros(36));
     this.#enter('ready');
+  }
+
+  /** The answer is held back until the channel has a header, or until no player would wait any longer. */
+  #wait(fields: Uint8Array): void {
+    this.#waiting ??= { fields: fields.slice(), untilMs: this.#nowMs + HEADER_WAIT_MS };
+    this.#effects.push({ kind: 'cancel', timer: 'step' });
+    this.#schedule('header', HEADER_POLL_MS);
   }
 
   #refuseOpen(playIncarnation: number, resultCode: number, detail: string): void {
@@ -330,7 +345,7 @@ export class MmstSession<Channel extends MmsChannel> implements PlayerSession<Ch
     this.#sequence += 1;
   }
 
-  #schedule(timer: 'step' | 'ping', delayMs: Milliseconds): void {
+  #schedule(timer: PlayerTimer, delayMs: Milliseconds): void {
     this.#effects.push({ kind: 'schedule', timer, delayMs });
   }
 
