@@ -260,7 +260,17 @@ export class AsfCutter {
     if (this.#open) this.#droppedWindows += 1;
     const startMs = Math.max(sendMs, this.#lowestStartMs);
     const jumpCount = this.#jumpCount;
-    this.#open = { index, packetCount, startMs, jumpCount, records: [], keyMarks: [], sizeBytes: EPOCH_ID_BYTES, lastMs: sendMs, broken: false };
+    this.#open = {
+      index,
+      packetCount,
+      startMs,
+      jumpCount,
+      records: [],
+      keyMarks: [],
+      sizeBytes: EPOCH_ID_BYTES,
+      lastMs: sendMs,
+      broken: false,
+    };
     return this.#open;
   }
 

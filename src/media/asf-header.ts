@@ -183,9 +183,12 @@ class HeaderParser {
     if (readGuid(bytes, 0) !== ASF_GUID.header) return new Malformed('no ASF header: it does not begin with the Header object');
     const sizeBytes = this.#size(16);
     if (sizeBytes < HEADER_CHILDREN) return new Malformed(`ASF Header object of ${sizeBytes} bytes, expected at least ${HEADER_CHILDREN}`);
-    if (sizeBytes > ASF_HEADER_BYTES_MAX) return new Malformed(`ASF Header object of ${sizeBytes} bytes, at most ${ASF_HEADER_BYTES_MAX} accepted`);
-    if (sizeBytes + ASF_DATA_BYTES > bytes.length) return new Malformed(`ASF header: ${bytes.length} bytes came, ${sizeBytes + ASF_DATA_BYTES} announced`);
-    if (readGuid(bytes, sizeBytes) !== ASF_GUID.data) return new Malformed(`ASF header: no Data object at byte ${sizeBytes}, where the header says it ends`);
+    if (sizeBytes > ASF_HEADER_BYTES_MAX)
+      return new Malformed(`ASF Header object of ${sizeBytes} bytes, at most ${ASF_HEADER_BYTES_MAX} accepted`);
+    if (sizeBytes + ASF_DATA_BYTES > bytes.length)
+      return new Malformed(`ASF header: ${bytes.length} bytes came, ${sizeBytes + ASF_DATA_BYTES} announced`);
+    if (readGuid(bytes, sizeBytes) !== ASF_GUID.data)
+      return new Malformed(`ASF header: no Data object at byte ${sizeBytes}, where the header says it ends`);
     return sizeBytes;
   }
 

@@ -75,9 +75,14 @@ export class AsfObjects {
   #begin(payload: AsfPayload): AsfMediaObject | undefined {
     const { stream, objectBytes, presentationMs, data } = payload;
     if (this.#open.has(stream)) this.#drop(stream);
-    if (objectBytes === undefined || presentationMs === undefined || objectBytes === 0 || objectBytes > ASF_OBJECT_BYTES_MAX) return undefined;
+    if (objectBytes === undefined || presentationMs === undefined || objectBytes === 0 || objectBytes > ASF_OBJECT_BYTES_MAX)
+      return undefined;
     if (data.length > objectBytes) return this.#drop(stream);
-    const open: OpenObject = { first: payload, bytes: new Uint8Array(Math.min(objectBytes, Math.max(BUFFER_START_BYTES, data.length))), receivedBytes: 0 };
+    const open: OpenObject = {
+      first: payload,
+      bytes: new Uint8Array(Math.min(objectBytes, Math.max(BUFFER_START_BYTES, data.length))),
+      receivedBytes: 0,
+    };
     append(open, data);
     this.#open.set(stream, open);
     return this.#finishIfWhole(open);

@@ -149,7 +149,12 @@ class PacketParser {
     return undefined;
   }
 
-  #compressed(head: Pick<AsfPayload, 'stream' | 'key' | 'objectNumber'>, firstMs: Milliseconds, stepMs: number, data: Uint8Array): string | undefined {
+  #compressed(
+    head: Pick<AsfPayload, 'stream' | 'key' | 'objectNumber'>,
+    firstMs: Milliseconds,
+    stepMs: number,
+    data: Uint8Array,
+  ): string | undefined {
     // Object numbers wrap at the width of their field.
     const modulus = 256 ** (WIDTHS[(this.#propertyTypes >> 4) & 3] ?? 0);
     let index = 0;
@@ -187,6 +192,8 @@ class PacketParser {
 
   #uint32At(offset: number): number {
     const bytes = this.#bytes;
-    return ((bytes[offset] ?? 0) | ((bytes[offset + 1] ?? 0) << 8) | ((bytes[offset + 2] ?? 0) << 16) | ((bytes[offset + 3] ?? 0) << 24)) >>> 0;
+    return (
+      ((bytes[offset] ?? 0) | ((bytes[offset + 1] ?? 0) << 8) | ((bytes[offset + 2] ?? 0) << 16) | ((bytes[offset + 3] ?? 0) << 24)) >>> 0
+    );
   }
 }

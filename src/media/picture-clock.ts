@@ -45,7 +45,8 @@ export class PictureClock {
 
   /** A sequence parameter set, at the start and whenever one comes by. */
   configure(sps: SpsFacts): void {
-    if (sps.reorderFrames !== this.#sps?.reorderFrames || this.#sps === undefined) this.#depth = Math.min(DEPTH_MAX, sps.reorderFrames ?? 0);
+    if (sps.reorderFrames !== this.#sps?.reorderFrames || this.#sps === undefined)
+      this.#depth = Math.min(DEPTH_MAX, sps.reorderFrames ?? 0);
     this.#sps = sps;
     this.#presented.configure(sps.reorderFrames, sps.frameMs);
   }

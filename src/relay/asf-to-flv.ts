@@ -33,8 +33,8 @@ import {
   splitAnnexB,
   splitLengthPrefixed,
 } from '../media/avc.js';
-import { PictureClock } from '../media/picture-clock.js';
 import { AUDIO, type FlvTag, SCRIPT, VIDEO } from '../media/flv.js';
+import { PictureClock } from '../media/picture-clock.js';
 
 /** Whether a channel can be served as FLV; `reason` is a sentence for a person. */
 export type AsfFlvSupport = { readonly supported: true } | { readonly supported: false; readonly reason: string };
@@ -62,8 +62,13 @@ export function asfFlvSupport(header: AsfHeader): AsfFlvSupport {
   const { video, audio } = choose(header);
   const otherVideo = header.streams.find((stream) => stream.type === 'video');
   const otherAudio = header.streams.find((stream) => stream.type === 'audio');
-  if (!video && otherVideo) return { supported: false, reason: `Video ${otherVideo.codec || 'of an unknown codec'} cannot be carried in FLV; only H.264 can.` };
-  if (!audio && otherAudio) return { supported: false, reason: `Audio ${otherAudio.codec || 'of an unknown codec'} cannot be carried in FLV; only AAC and MP3 can.` };
+  if (!video && otherVideo)
+    return { supported: false, reason: `Video ${otherVideo.codec || 'of an unknown codec'} cannot be carried in FLV; only H.264 can.` };
+  if (!audio && otherAudio)
+    return {
+      supported: false,
+      reason: `Audio ${otherAudio.codec || 'of an unknown codec'} cannot be carried in FLV; only AAC and MP3 can.`,
+    };
   return video || audio ? { supported: true } : { supported: false, reason: 'The source has neither video nor audio.' };
 }
 

@@ -25,7 +25,11 @@ function convert(recipe: AsfRecipe): { readonly source: string; readonly flv: st
 
 /** Lines of ffmpeg's framemd5: times in ms and the hash of each frame. */
 function frames(path: string, words: readonly string[]): { readonly ptsMs: number; readonly dtsMs: number; readonly hash: string }[] {
-  const { stdout, stderr, status } = spawnSync('ffmpeg', ['-v', path.endsWith('.flv') ? 'warning' : 'error', '-copyts', '-i', path, ...words, '-f', 'framemd5', '-'], { maxBuffer: 64 * 1024 * 1024 });
+  const { stdout, stderr, status } = spawnSync(
+    'ffmpeg',
+    ['-v', path.endsWith('.flv') ? 'warning' : 'error', '-copyts', '-i', path, ...words, '-f', 'framemd5', '-'],
+    { maxBuffer: 64 * 1024 * 1024 },
+  );
   assert.is(status, 0, String(stderr));
   assert.is(String(stderr), '', `what ffmpeg says of ${path}`);
   const text = String(stdout);
@@ -77,7 +81,9 @@ for (const recipe of ['h264', 'h264-in-order', 'h264-mp3'] as const) {
 
 test('pictures in order have no composition offset at all', () => {
   const { tags } = convert('h264-in-order');
-  const offsets = tags.filter((tag) => tag.type === VIDEO && classifyTag(tag).kind === 'frame').map(({ body }) => [...body.subarray(2, 5)].join('.'));
+  const offsets = tags
+    .filter((tag) => tag.type === VIDEO && classifyTag(tag).kind === 'frame')
+    .map(({ body }) => [...body.subarray(2, 5)].join('.'));
   assert.equal([...new Set(offsets)], ['0.0.0']);
 });
 
@@ -96,7 +102,10 @@ for (const [recipe, codec] of [
     const converter = new AsfToFlv(header);
     assert.is(converter.support.supported, false);
     if (!converter.support.supported) assert.match(converter.support.reason, codec);
-    assert.equal(packets.flatMap(({ payload }) => converter.push(payload)), []);
+    assert.equal(
+      packets.flatMap(({ payload }) => converter.push(payload)),
+      [],
+    );
   });
 }
 

@@ -2,9 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Malformed } from '../../src/kernel/errors.js';
 import { type AsfHeader, parseAsfHeader } from '../../src/media/asf-header.js';
 import { padAsfPacket } from '../../src/media/asf-packet.js';
-import { Malformed } from '../../src/kernel/errors.js';
 import type { AsfRecord } from '../../src/media/asf-window.js';
 import { temporaryFolder } from './program.js';
 
@@ -42,7 +42,19 @@ export function recordAsf(recipe: AsfRecipe, seconds: number): AsfRecording {
   if (known) return known;
   const folder = temporaryFolder('asf');
   const streamPath = join(folder, `${key}.chunks`);
-  execFileSync('ffmpeg', ['-v', 'error', '-y', ...RECIPES[recipe], '-t', String(seconds), '-fflags', '+bitexact', '-f', 'asf_stream', streamPath]);
+  execFileSync('ffmpeg', [
+    '-v',
+    'error',
+    '-y',
+    ...RECIPES[recipe],
+    '-t',
+    String(seconds),
+    '-fflags',
+    '+bitexact',
+    '-f',
+    'asf_stream',
+    streamPath,
+  ]);
   const recording = splitChunks(readFileSync(streamPath), join(folder, `${key}.asf`));
   made.set(key, recording);
   return recording;

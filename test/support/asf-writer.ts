@@ -50,7 +50,13 @@ export function fileProperties(options: FilePropertiesOptions = {}): Uint8Array 
   return asfObject(ASF_GUID.fileProperties, body);
 }
 
-export function streamProperties(number: number, type: string, specific: Uint8Array, specificBytes = specific.length, encrypted = false): Uint8Array {
+export function streamProperties(
+  number: number,
+  type: string,
+  specific: Uint8Array,
+  specificBytes = specific.length,
+  encrypted = false,
+): Uint8Array {
   const flags = number | (encrypted ? 0x8000 : 0);
   const body = bytesOf(encodeGuid(type), new Uint8Array(16), le(0, 8), le(specificBytes, 4), le(0, 4), le(flags, 2), le(0, 4), specific);
   return asfObject(ASF_GUID.streamProperties, body);
@@ -89,7 +95,10 @@ export function asfHeader(children: readonly Uint8Array[], data = dataObject(), 
   return bytesOf(asfObject(ASF_GUID.header, bytesOf(le(childCount, 4), [1, 2], ...children)), data);
 }
 
-export function simpleHeader(options: FilePropertiesOptions = {}, streams: readonly Uint8Array[] = [videoStream(1), audioStream(2)]): Uint8Array {
+export function simpleHeader(
+  options: FilePropertiesOptions = {},
+  streams: readonly Uint8Array[] = [videoStream(1), audioStream(2)],
+): Uint8Array {
   return asfHeader([fileProperties(options), ...streams]);
 }
 
@@ -130,7 +139,11 @@ export interface Frame {
 }
 
 /** Puts frames into packets as an encoder does: cut where a packet is full, several where they are small. */
-export function packetise(frames: readonly Frame[], packetBytes: number, options: { readonly firstLocation?: number; readonly stripped?: boolean } = {}): AsfRecord[] {
+export function packetise(
+  frames: readonly Frame[],
+  packetBytes: number,
+  options: { readonly firstLocation?: number; readonly stripped?: boolean } = {},
+): AsfRecord[] {
   const records: AsfRecord[] = [];
   const room = packetBytes - 14;
   const counters = new Map<number, number>();

@@ -23,7 +23,20 @@ function cutter(options: Partial<AsfCutterOptions> = {}, header = HEADER): AsfCu
 
 /** Packet `index` of a source whose packets are 50 ms apart. */
 function packet(index: number, mark = 0, sendMs = index * 50): Uint8Array {
-  return packetOf([{ stream: 1, key: index % 25 === 0, objectNumber: index, presentationMs: sendMs, data: Uint8Array.of(index % 25 === 0 ? 1 : 0x90, mark) }], PS, sendMs, true);
+  return packetOf(
+    [
+      {
+        stream: 1,
+        key: index % 25 === 0,
+        objectNumber: index,
+        presentationMs: sendMs,
+        data: Uint8Array.of(index % 25 === 0 ? 1 : 0x90, mark),
+      },
+    ],
+    PS,
+    sendMs,
+    true,
+  );
 }
 
 function feed(target: AsfCutter, from: number, to: number, mark = 0): readonly CutWindow[] {
@@ -52,9 +65,22 @@ test('a window has the packets of half a second at the header rate, within 4 and
 test('a source joined at its beginning gives windows from 0 on, the first without one before it', () => {
   const windows = feed(cutter(), 0, 3 * N);
   assert.equal(numbers(windows), [0, 1, 2]);
-  assert.equal(windows.map(({ previous }) => previous), [null, 0, 1]);
-  assert.equal(windows.map(({ discontinuity }) => discontinuity), [true, false, false]);
-  assert.equal(windows.map(({ startMs, durationMs }) => [startMs, durationMs]), [[0, 500], [500, 500], [1000, 500]]);
+  assert.equal(
+    windows.map(({ previous }) => previous),
+    [null, 0, 1],
+  );
+  assert.equal(
+    windows.map(({ discontinuity }) => discontinuity),
+    [true, false, false],
+  );
+  assert.equal(
+    windows.map(({ startMs, durationMs }) => [startMs, durationMs]),
+    [
+      [0, 500],
+      [500, 500],
+      [1000, 500],
+    ],
+  );
 });
 
 test('a window holds the epoch and its packets as they came', () => {
@@ -63,14 +89,23 @@ test('a window holds the epoch and its packets as they came', () => {
   assert.not.instance(decoded, Malformed);
   if (decoded instanceof Malformed) return;
   assert.equal(decoded.epochId, EPOCH_ID);
-  assert.equal(decoded.records.map(({ locationId }) => locationId), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  assert.equal(
+    decoded.records.map(({ locationId }) => locationId),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+  );
   assert.equal(decoded.records[3]?.payload, packet(3));
 });
 
 test('a source joined in the middle gives whole windows only, and names the one before them', () => {
   const windows = feed(cutter(), 1004, 1030);
   assert.equal(numbers(windows), [101, 102]);
-  assert.equal(windows.map(({ previous, discontinuity }) => [previous, discontinuity]), [[100, false], [101, false]]);
+  assert.equal(
+    windows.map(({ previous, discontinuity }) => [previous, discontinuity]),
+    [
+      [100, false],
+      [101, false],
+    ],
+  );
 });
 
 test('a hole costs the windows it touches, and the next still names the one before it', () => {
@@ -83,7 +118,10 @@ test('a hole costs the windows it touches, and the next still names the one befo
 
 test('key marks stand at the records that begin a key frame', () => {
   const windows = feed(cutter(), 0, 4 * N);
-  assert.equal(windows.map(({ keyMarks }) => keyMarks.length), [1, 0, 1, 0]);
+  assert.equal(
+    windows.map(({ keyMarks }) => keyMarks.length),
+    [1, 0, 1, 0],
+  );
   const mark = windows[2]?.keyMarks[0];
   const payload = packet(25);
   assert.is(mark?.afterStartMs, 250);
@@ -94,7 +132,10 @@ test('key marks stand at the records that begin a key frame', () => {
 test('a source that tells no key frames has a mark at the first packet of every window', () => {
   const header = simpleHeader({ packetBytes: PS, maxBitrate: 81_920 }, [audioStream(2)]);
   const windows = feed(cutter({}, header), 0, 2 * N);
-  assert.equal(windows.map(({ keyMarks }) => keyMarks), [[{ offsetBytes: 8, afterStartMs: 0 }], [{ offsetBytes: 8, afterStartMs: 0 }]]);
+  assert.equal(
+    windows.map(({ keyMarks }) => keyMarks),
+    [[{ offsetBytes: 8, afterStartMs: 0 }], [{ offsetBytes: 8, afterStartMs: 0 }]],
+  );
 });
 
 test('the header of the first epoch is announced once, and again when it changes', () => {
@@ -114,7 +155,13 @@ test('after another header numbers go on at a multiple of 16, with a break', () 
   feed(target, 0, 25);
   target.pushHeader(simpleHeader({ packetBytes: PS, maxBitrate: 81_920 }, [videoStream(1, 'WMV1')]));
   const windows = feed(target, 0, 2 * N);
-  assert.equal(windows.map(({ number, previous, discontinuity }) => [number, previous, discontinuity]), [[16, null, true], [17, 16, false]]);
+  assert.equal(
+    windows.map(({ number, previous, discontinuity }) => [number, previous, discontinuity]),
+    [
+      [16, null, true],
+      [17, 16, false],
+    ],
+  );
 });
 
 test('two publishers that lost different windows over a restart agree on the numbers behind it', () => {
@@ -149,7 +196,13 @@ test('other bytes for a known number begin an epoch', () => {
   assert.is(cut.epoch?.reason, 'conflict');
   assert.equal(cut.epoch?.id, EPOCH_ID);
   const windows = feed(target, 21, 40, 1);
-  assert.equal(windows.map(({ number, discontinuity }) => [number, discontinuity]), [[2, true], [3, false]]);
+  assert.equal(
+    windows.map(({ number, discontinuity }) => [number, discontinuity]),
+    [
+      [2, true],
+      [3, false],
+    ],
+  );
 });
 
 test('numbers that begin anew under the same header begin an epoch, at once when they are far back and after a while when near', () => {
@@ -194,11 +247,23 @@ test('row 25: send times that dip a little are evened out, and a jump of a day i
   const target = cutter();
   const timesMs = [0, 500, 300, 1000, 86_400_000, 86_400_500];
   const windows = timesMs.flatMap((startMs, k) =>
-    Array.from({ length: N }, (_, place) => target.pushPacket(k * N + place, packet(k * N + place, 0, startMs + 10 * place)).windows).flat(),
+    Array.from(
+      { length: N },
+      (_, place) => target.pushPacket(k * N + place, packet(k * N + place, 0, startMs + 10 * place)).windows,
+    ).flat(),
   );
-  assert.equal(windows.map(({ startMs }) => startMs), [0, 500, 501, 1000, 86_400_000, 86_400_500]);
-  assert.equal(windows.map(({ discontinuity }) => discontinuity), [true, false, false, false, true, false]);
-  assert.equal(windows.map(({ previous }) => previous), [null, 0, 1, 2, 3, 4]);
+  assert.equal(
+    windows.map(({ startMs }) => startMs),
+    [0, 500, 501, 1000, 86_400_000, 86_400_500],
+  );
+  assert.equal(
+    windows.map(({ discontinuity }) => discontinuity),
+    [true, false, false, false, true, false],
+  );
+  assert.equal(
+    windows.map(({ previous }) => previous),
+    [null, 0, 1, 2, 3, 4],
+  );
 });
 
 test('numbers of packets that wrap at 2^32 go on, with a short window before the wrap', () => {
@@ -207,8 +272,14 @@ test('numbers of packets that wrap at 2^32 go on, with a short window before the
   const windows: CutWindow[] = [];
   for (let index = last - 26; index < last + 20; index++) windows.push(...target.pushPacket(index % last, packet(index)).windows);
   const whole = (last - 26) / N;
-  assert.equal(numbers(windows).map((number) => number - whole), [0, 1, 2, 3, 4]);
-  assert.equal(windows.map((window) => recordsOf(window).length), [N, N, last % N, N, N]);
+  assert.equal(
+    numbers(windows).map((number) => number - whole),
+    [0, 1, 2, 3, 4],
+  );
+  assert.equal(
+    windows.map((window) => recordsOf(window).length),
+    [N, N, last % N, N, N],
+  );
 });
 
 test('at the end of the source an open window seen from its beginning is whole', () => {
@@ -227,7 +298,13 @@ test('after a restart of the station numbers stay above the last used, or go on 
   assert.equal(numbers(feed(cutter({ firstNumber: 1000 }), 95, 120)), [1002, 1003]);
   const numbering = { epochId: EPOCH_ID, base: 32 };
   const windows = feed(cutter({ firstNumber: 1000, numbering }), 95, 120);
-  assert.equal(windows.map(({ number, previous, discontinuity }) => [number, previous, discontinuity]), [[42, 41, false], [43, 42, false]]);
+  assert.equal(
+    windows.map(({ number, previous, discontinuity }) => [number, previous, discontinuity]),
+    [
+      [42, 41, false],
+      [43, 42, false],
+    ],
+  );
 });
 
 test('the numbering of another publisher is adopted, unless numbers would go back', () => {

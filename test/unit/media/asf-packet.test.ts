@@ -12,7 +12,15 @@ function parse(bytes: Uint8Array): AsfPacket {
   return packet;
 }
 
-const one = { stream: 2, key: true, objectNumber: 7, offsetBytes: 100, objectBytes: 400, presentationMs: 5000, data: Uint8Array.of(1, 2, 3) };
+const one = {
+  stream: 2,
+  key: true,
+  objectNumber: 7,
+  offsetBytes: 100,
+  objectBytes: 400,
+  presentationMs: 5000,
+  data: Uint8Array.of(1, 2, 3),
+};
 const HEAD = [0x82, 0, 0];
 const TIMES = [9, 0, 0, 0, 5, 0];
 
@@ -46,7 +54,12 @@ test('a compressed payload is a list of whole objects, a step apart', () => {
   const packet = parse(bytesOf(HEAD, [0x00, 0x5d], TIMES, [0x02, 255], le(3000, 4), [1, 20], [2, 65, 66, 1, 67]));
   assert.is(packet.fault, undefined);
   assert.equal(
-    packet.payloads.map(({ objectNumber, presentationMs, objectBytes, offsetBytes }) => [objectNumber, presentationMs, objectBytes, offsetBytes]),
+    packet.payloads.map(({ objectNumber, presentationMs, objectBytes, offsetBytes }) => [
+      objectNumber,
+      presentationMs,
+      objectBytes,
+      offsetBytes,
+    ]),
     [
       [255, 3000, 2, 0],
       [0, 3020, 1, 0],
