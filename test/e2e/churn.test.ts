@@ -110,8 +110,8 @@ test('a viewer that stands still for eight seconds is live again within ten, wit
   paused.viewer.signal('SIGCONT');
   const continuedMs = performance.now();
   const isLive = (): boolean => paused.recorder.frames.length > heldBack && lagMs(paused.recorder) < 1500;
-  await until(`live again; it is ${lagMs(paused.recorder)} ms behind`, isLive, LIVE_AGAIN_MS);
-  assert.ok(performance.now() - continuedMs < LIVE_AGAIN_MS);
+  await until('live again', isLive, LIVE_AGAIN_MS).catch(() => undefined);
+  assert.ok(isLive(), `${Math.round(lagMs(paused.recorder))} ms behind after ${Math.round(performance.now() - continuedMs)} ms`);
   await broadcastGoesOn(4);
   assert.ok(isLive(), `it is ${Math.round(lagMs(paused.recorder))} ms behind again`);
   await paused.viewer.whenStatus('figures after the pause', () => true);

@@ -32,6 +32,9 @@ test('eight viewers take a broadcast of a minute to its last frame', async () =>
   assert.is(exit.code, 0, publisher.program.errors);
   sent = await publisher.sentFrames();
   assert.ok(sent.length > BROADCAST_SECONDS * 60, `${sent.length} frames`);
+  // Else the upload limit would be more than 2.2 times what is really sent.
+  const sentBytes = sent.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+  assert.ok(sentBytes / BROADCAST_SECONDS > 0.95 * PUBLISHED_BYTES_PER_SECOND, `${sentBytes} bytes`);
   const last = sent.at(-1)?.hash;
   const missing = (): number[] => recorders.flatMap(({ frames }, index) => (frames.at(-1)?.hash === last ? [] : [index]));
   await until('the last frame reaches everybody', () => missing().length === 0, 5000).catch(() => undefined);
