@@ -149,7 +149,8 @@ export class AsfFeed {
 
   /**
    * What a joiner gets first: the header, and the newest packets from a key packet on that lies about a preroll (2 to 5 s) back, so that its
-   * buffer is full at once. Where no key packet is near, from any packet that far back. Undefined before the first header.
+   * buffer is full at once. Where none lies near, from a newer or else an older one; without any, from any packet that far back.
+   * Undefined before the first header.
    */
   prelude(): AsfPrelude | undefined {
     if (this.#header === undefined) return undefined;
