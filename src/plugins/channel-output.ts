@@ -10,9 +10,11 @@ import { sameBytes } from '../kernel/bytes.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
 import type { Milliseconds } from '../kernel/units.js';
-import { AsfStreamSplitter } from '../media/asf-stream.js';
+import { AsfKeyDetector } from '../media/asf-key-detector.js';
+import { parseAsfPacket } from '../media/asf-packet.js';
 import { type AsfRecord, decodeAsfWindow } from '../media/asf-window.js';
 import { decodeTags, FlvParser, type FlvTag } from '../media/flv.js';
+import { type MmshChunk, MmshChunkReader } from '../media/mmsh-chunk.js';
 import { AsfFeed } from '../relay/asf-feed.js';
 import { AsfToFlv } from '../relay/asf-to-flv.js';
 import { TagFeed } from '../relay/tag-feed.js';
@@ -56,9 +58,10 @@ export class ChannelOutput {
   #toFlv: AsfToFlv | undefined;
   #held: DeliveredWindow[] = [];
   #converter: Converter | undefined;
-  #splitter = new AsfStreamSplitter();
+  #chunks = new MmshChunkReader();
   #parser = new FlvParser();
   #packetCount = 0;
+  #keys: AsfKeyDetector | undefined;
 
   constructor(options: ChannelOutputOptions) {
     this.#options = options;
@@ -166,17 +169,34 @@ export class ChannelOutput {
       demand: () => demand().asf,
       log,
       onStart: () => {
-        this.#splitter = new AsfStreamSplitter();
+        this.#chunks = new MmshChunkReader();
       },
       onBytes: (bytes) => this.#takeAsf(bytes),
     });
   }
 
+  /** ffmpeg's `asf_stream` is framed as MMSH. */
   #takeAsf(bytes: Uint8Array): void {
-    const part = this.#splitter.push(bytes);
-    if (part instanceof Malformed) return this.#options.log.warn(`ffmpeg's ASF is unreadable: ${part.reason}`);
-    if (part.header) this.asf.setHeader(part.header);
-    for (const packet of part.packets) this.asf.push(this.#packetCount++ >>> 0, packet, false);
+    const fault = this.#chunks.push(bytes, (chunk) => this.#takeChunk(chunk));
+    if (fault) this.#options.log.warn(`ffmpeg's ASF is unreadable: ${fault.reason}`);
+  }
+
+  #takeChunk(chunk: MmshChunk): void {
+    if (chunk.kind === 'header') this.#setConvertedHeader(chunk.payload);
+    if (chunk.kind !== 'data') return;
+    this.asf.push(this.#packetCount, chunk.payload, this.#isKey(chunk.payload));
+    this.#packetCount = (this.#packetCount + 1) >>> 0;
+  }
+
+  #setConvertedHeader(bytes: Uint8Array): void {
+    const malformed = this.asf.setHeader(bytes);
+    if (malformed) this.#options.log.warn(`ffmpeg's ASF header is unusable: ${malformed.reason}`);
+    this.#keys = this.asf.header && new AsfKeyDetector(this.asf.header.parsed);
+  }
+
+  #isKey(payload: Uint8Array): boolean {
+    const packet = this.asf.header && parseAsfPacket(payload, this.asf.header.parsed.packetBytes);
+    return packet !== undefined && !(packet instanceof Malformed) && this.#keys?.isKey(packet) === true;
   }
 
   #asfToFlvByFfmpeg(): Converter {
