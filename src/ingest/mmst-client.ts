@@ -6,7 +6,7 @@
  */
 import { Malformed } from '../kernel/errors.js';
 import type { Milliseconds } from '../kernel/units.js';
-import { FIRST_PART, LAST_PART } from '../media/mmsh-chunk.js';
+import { LAST_PART } from '../media/mmsh-chunk.js';
 import { MmstFieldWriter, textAt, u16At, u32At } from '../media/mmst-fields.js';
 import {
   encodeMmstCommand,
@@ -240,12 +240,8 @@ export class MmstClient implements SourceClient {
   }
 
   #takeHeaderPart(payload: Uint8Array, afFlags: number): void {
-    // The first part of several has the same flags as the middle ones here, so an empty assembly means the first.
-    const header = this.#assembly.add(
-      payload,
-      this.#assembly.isEmpty || (afFlags & (FIRST_PART | LAST_PART)) === (FIRST_PART | LAST_PART),
-      (afFlags & LAST_PART) !== 0,
-    );
+    // The flags of the last of several parts are those of a whole header, so only the assembly knows which one is first.
+    const header = this.#assembly.add(payload, this.#assembly.isEmpty, (afFlags & LAST_PART) !== 0);
     if (header === undefined) return;
     if (header instanceof Malformed) return this.#report.fail(header.reason);
     this.#reader.payloadBytesMax = header.media.packetBytes;

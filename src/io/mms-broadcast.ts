@@ -41,6 +41,8 @@ export interface MmsBroadcastOptions {
   readonly log: Log;
   readonly flushMs: Milliseconds;
   readonly queueBytesMax: Bytes;
+  /** A player that does not read for this long is closed. */
+  readonly overfullMsMax: Milliseconds;
 }
 
 /** Cumulative figures of one channel. */
@@ -66,7 +68,6 @@ const QUEUE_MS_MAX: Milliseconds = 10_000;
 const QUEUE_BYTES_MIN: Bytes = 256 * 1024;
 /** A player that has asked for the header comes back for the stream within this. */
 const ASKED_MS: Milliseconds = 2_000;
-const OVERFULL_MS_MAX: Milliseconds = 10_000;
 const TICK_MS: Milliseconds = 1_000;
 /** What framing adds to a packet at most. */
 const FRAMING_BYTES: Bytes = 12;
@@ -191,7 +192,7 @@ export class MmsBroadcast implements MmsChannel {
     player.overfullSinceMs ??= performance.now();
   }
 
-  /** Half as much again as ten seconds of the channel, for bursts. */
+  /** What the channel sends in ten seconds, within bounds. */
   #queueBytesMax(): Bytes {
     const recentBytes = this.#sentBytes.reduce((sum, bytes) => sum + bytes, 0);
     const perSecond = recentBytes / this.#sentBytes.length;
@@ -207,9 +208,10 @@ export class MmsBroadcast implements MmsChannel {
   #tick(): void {
     this.#sentBytes.push(0);
     if (this.#sentBytes.length > QUEUE_MS_MAX / TICK_MS) this.#sentBytes.shift();
+    const { overfullMsMax } = this.#options;
     const nowMs = performance.now();
     for (const [outlet, { overfullSinceMs }] of this.#players) {
-      if (overfullSinceMs === null || nowMs - overfullSinceMs < OVERFULL_MS_MAX) continue;
+      if (overfullSinceMs === null || nowMs - overfullSinceMs < overfullMsMax) continue;
       this.#closedSlow += 1;
       this.#options.log.info('MMS player closed: it did not read for too long', { queuedBytes: outlet.queuedBytes });
       outlet.destroy();

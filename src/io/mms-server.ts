@@ -25,6 +25,8 @@ export interface MmsServerOptions {
   readonly flushMs?: Milliseconds;
   /** Bytes that may wait for one player. Default 4 MiB: 48 s at 700 kbit/s; ten seconds of the channel bind first. */
   readonly queueBytesMax?: Bytes;
+  /** A player whose queue stays over the bound for this long is closed. Default 10 s. */
+  readonly overfullMsMax?: Milliseconds;
   /** Default 8192: what one machine can send at 700 kbit/s and more. */
   readonly connectionsMax?: number;
   /** Of one address other than this machine's own. Default 64 (protocols sheet, section 6). */
@@ -35,6 +37,7 @@ export interface MmsServerOptions {
 
 const FLUSH_MS: Milliseconds = 40;
 const QUEUE_BYTES_MAX: Bytes = 4 * 1024 * 1024;
+const OVERFULL_MS_MAX: Milliseconds = 10_000;
 const CONNECTIONS_MAX = 8192;
 const CONNECTIONS_PER_ADDRESS_MAX = 64;
 const REQUESTS_PER_SECOND_MAX = 50;
@@ -42,6 +45,8 @@ const REQUEST_BURST_SECONDS = 10;
 const ADDRESSES_MAX = 4096;
 /** A connection that was told to end gets this long to take what was sent. */
 const LINGER_MS: Milliseconds = 5_000;
+/** A half-closed player is kept this long while its channel sends nothing. */
+const HALF_CLOSED_IDLE_MS: Milliseconds = 60_000;
 const STOP_GRACE_MS: Milliseconds = 500;
 /** Where `::1` lies. */
 const OWN_IPV6_GROUP = '0:0:0:0::/64';
@@ -63,7 +68,7 @@ export class MmsServer {
       burstCount: requestsPerSecond * REQUEST_BURST_SECONDS,
       addressesMaxCount: ADDRESSES_MAX,
     });
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
   }
 
@@ -86,8 +91,8 @@ export class MmsServer {
   /** Serves a feed at `/name`, in place of the one that was there. Its players are ended by `withdraw`. */
   offer(path: string, feed: MmsFeed): void {
     this.withdraw(path);
-    const { log, flushMs = FLUSH_MS, queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
-    this.#channels.set(path, new MmsBroadcast(feed, { log, flushMs, queueBytesMax }));
+    const { log, flushMs = FLUSH_MS, queueBytesMax = QUEUE_BYTES_MAX, overfullMsMax = OVERFULL_MS_MAX } = this.#options;
+    this.#channels.set(path, new MmsBroadcast(feed, { log, flushMs, queueBytesMax, overfullMsMax }));
   }
 
   /** Ends the players of a path, and serves it no more. */
@@ -256,6 +261,8 @@ class Connection implements MmsOutlet {
   /** Some players shut their sending side down and read on; without a stream there is nothing to wait for. */
   #halfClosed(): void {
     if (this.#channel === undefined) this.#socket.end();
+    // That it has gone altogether shows only when something is written.
+    else this.#socket.setTimeout(HALF_CLOSED_IDLE_MS, () => this.#socket.destroy());
   }
 
   #closed(): void {

@@ -24,9 +24,9 @@ import {
   encodeMmsPacket,
   type Framing,
   findChannel,
-  type MmsChannel,
   HEADER_POLL_MS,
   HEADER_WAIT_MS,
+  type MmsChannel,
   PLAYER_STEP_MS,
   type PlayerEffect,
   type PlayerInput,
@@ -238,7 +238,8 @@ export class MmstSession<Channel extends MmsChannel> implements PlayerSession<Ch
     const channel = findChannel(this.#options.lookup, `/${textAt(fields, 16).replace(/^\/+/, '')}`);
     if (channel === undefined) return this.#refuseOpen(playIncarnation, NOT_FOUND, 'no such path');
     const header = channel === 'busy' ? null : channel.header();
-    if (channel !== 'busy' && header === null && this.#nowMs < (this.#waiting?.untilMs ?? Number.POSITIVE_INFINITY)) return this.#wait(fields);
+    if (channel !== 'busy' && header === null && this.#nowMs < (this.#waiting?.untilMs ?? Number.POSITIVE_INFINITY))
+      return this.#wait(fields);
     this.#waiting = undefined;
     const media = header === null ? null : parseAsfHeader(header);
     if (channel === 'busy' || header === null || media === null || media instanceof Malformed || header.length > MMSH_PAYLOAD_BYTES_MAX) {

@@ -1,12 +1,11 @@
 /** The MMS source against VLC, against our own server over both protocols, and against servers that misbehave. */
-import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MmsSource } from '../../src/io/mms-source.js';
 import type { SourcePacket } from '../../src/ingest/source-client.js';
 import type { SourceLifeEvent } from '../../src/ingest/source-life.js';
+import { MmsSource } from '../../src/io/mms-source.js';
 import { Rng } from '../../src/kernel/rng.js';
 import { encodeMmshData, encodeMmshHeader } from '../../src/media/mmsh-chunk.js';
 import { recordAsf } from '../support/asf-recording.js';
@@ -14,6 +13,9 @@ import { MemoryLog } from '../support/memory-log.js';
 import { MmstTestServer, ScriptedServer } from '../support/mmst-server.js';
 import { Program, temporaryFolder } from '../support/program.js';
 import { until } from '../support/until.js';
+
+/** VLC refuses to run as root. */
+const NOBODY_ID = 65_534;
 
 /** A source and everything it said. */
 class Recorded {
@@ -47,7 +49,8 @@ function assertSamePackets(a: Recorded, b: Recorded, countMin: number): void {
   const byNumber = new Map(a.packets.map(({ locationId, payload }) => [locationId, payload]));
   const shared = b.packets.filter(({ locationId }) => byNumber.has(locationId));
   assert.ok(shared.length >= countMin, `${shared.length} packets in common`);
-  for (const { locationId, payload } of shared) assert.is(Buffer.compare(byNumber.get(locationId) ?? Buffer.alloc(0), payload), 0, `packet ${locationId}`);
+  for (const { locationId, payload } of shared)
+    assert.is(Buffer.compare(byNumber.get(locationId) ?? Buffer.alloc(0), payload), 0, `packet ${locationId}`);
 }
 
 async function freePort(): Promise<number> {
@@ -58,12 +61,6 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** VLC refuses root, so it runs as an ordinary user, who is made on machines that do not have one. */
-function viewerId(): number {
-  if (spawnSync('id', ['-u', 'viewer']).status !== 0) execFileSync('useradd', ['-m', 'viewer']);
-  return Number(execFileSync('id', ['-u', 'viewer'], { encoding: 'utf8' }));
-}
-
 function vlcServer(port: number): Program {
   const { path } = recordAsf('wmv', 10);
   const folder = temporaryFolder('vlc-home');
@@ -72,7 +69,7 @@ function vlcServer(port: number): Program {
   chmodSync(path.slice(0, path.lastIndexOf('/')), 0o755);
   const output = `#gather:std{access=mmsh,mux=asfh,dst=127.0.0.1:${port}}`;
   const words = ['-I', 'dummy', path, '--loop', '--sout-keep', '--sout', output];
-  return new Program('cvlc', words, { userId: viewerId(), env: { ...process.env, HOME: folder } });
+  return new Program('cvlc', words, { userId: NOBODY_ID, env: { ...process.env, HOME: folder } });
 }
 
 test('two clients of a VLC server get equal packets, and come back when it is restarted', async () => {
@@ -105,7 +102,8 @@ test('MMST and MMSH of one server give the same header and the same bytes, and m
   assert.equal(mmst.header, mmsh.header);
   assert.match(either.details, /live by MMST/);
   const { packets } = server.recording;
-  for (const { locationId, payload } of mmst.packets) assert.is(Buffer.compare(payload, packets[locationId]?.payload ?? Buffer.alloc(0)), 0);
+  for (const { locationId, payload } of mmst.packets)
+    assert.is(Buffer.compare(payload, packets[locationId]?.payload ?? Buffer.alloc(0)), 0);
   for (const { source } of [mmst, mmsh, either]) source.stop();
   await server.stop();
 });
@@ -147,7 +145,9 @@ test('a file on demand is refused for good with a plain message', async () => {
 
 test('a redirect to another address of this machine is not followed', async () => {
   const victim = await ScriptedServer.start(() => {});
-  const server = await ScriptedServer.start((socket) => socket.end(`HTTP/1.0 302 Found\r\nLocation: http://127.0.0.2:${victim.port}/\r\n\r\n`));
+  const server = await ScriptedServer.start((socket) =>
+    socket.end(`HTTP/1.0 302 Found\r\nLocation: http://127.0.0.2:${victim.port}/\r\n\r\n`),
+  );
   const client = new Recorded(`mmsh://127.0.0.1:${server.port}/x`);
   await until('the loss is noticed', () => client.states.includes('lost'));
   assert.match(client.details, /redirects to 127\.0\.0\.2, an address of a private network/);

@@ -3,7 +3,7 @@
  *
  * The honest one plays a recording in real time through the shipped server; the other writes whatever bytes a test gives it.
  */
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { MmsServer } from '../../src/io/mms-server.js';
 import { AsfFeed } from '../../src/relay/asf-feed.js';
 import { type AsfRecipe, type AsfRecording, recordAsf } from './asf-recording.js';

@@ -1,12 +1,12 @@
 /** MMSH players as they are, and hostile ones; the rows are those of the protocols sheet, table 6.2. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Malformed } from '../../../src/kernel/errors.js';
 import { Rng } from '../../../src/kernel/rng.js';
 import { encodeMmshHeader, MmshChunkReader } from '../../../src/media/mmsh-chunk.js';
 import { MmsPort } from '../../../src/relay/mms-port.js';
 import { MmshRequestReader } from '../../../src/relay/mmsh-request.js';
 import { MmshSession } from '../../../src/relay/mmsh-session.js';
-import { Malformed } from '../../../src/kernel/errors.js';
 import { bytesOf, simpleHeader } from '../../support/asf-writer.js';
 import { PlayerDriver, type TestChannel } from '../../support/player-driver.js';
 
@@ -174,7 +174,7 @@ test('6.2 row 27: an address that asks too often gets a 503', () => {
   assert.is(statusOf(ask('/busy', PLAY)), '503 Service Unavailable');
 });
 
-test('6.2 row 28: what a player does not read is the shell\'s to bound; the session holds nothing of it', () => {
+test("6.2 row 28: what a player does not read is the shell's to bound; the session holds nothing of it", () => {
   const driver = ask('/x', PLAY);
   const payload = new Uint8Array(500);
   const first = driver.session.packet(1, payload);

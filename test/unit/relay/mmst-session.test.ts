@@ -15,7 +15,11 @@ const PACKET_BYTES = 512;
 function player(): PlayerDriver {
   const channel: TestChannel = { name: 'x', header: () => HEADER };
   const soon: TestChannel = { name: 'soon', header: () => null };
-  const table = new Map([['/live/x y.wmv', channel], ['/x', channel], ['/soon', soon]]);
+  const table = new Map([
+    ['/live/x y.wmv', channel],
+    ['/x', channel],
+    ['/soon', soon],
+  ]);
   return new PlayerDriver(new MmstSession<TestChannel>({ lookup: (path) => table.get(path), rng: new Rng(7) }));
 }
 
@@ -27,7 +31,11 @@ function say(id: number, fields = new MmstFieldWriter()): Uint8Array {
 function answers(driver: PlayerDriver): MmstMessage[] {
   const messages: MmstMessage[] = [];
   const reader = new MmstReader({ acceptsData: true });
-  for (const bytes of driver.sent) assert.is(reader.push(bytes, (message) => messages.push(message)), undefined);
+  for (const bytes of driver.sent)
+    assert.is(
+      reader.push(bytes, (message) => messages.push(message)),
+      undefined,
+    );
   assert.is(messages.length, driver.sent.length, 'one write for each message');
   return messages;
 }
@@ -55,7 +63,11 @@ function startPlaying(incarnation = 4, position = 0): Uint8Array {
 }
 
 function opened(): PlayerDriver {
-  return player().receive(CONNECT).receive(say(0x18, new MmstFieldWriter().u32(0xf0f0f000))).receive(FUNNEL).receive(openFile());
+  return player()
+    .receive(CONNECT)
+    .receive(say(0x18, new MmstFieldWriter().u32(0xf0f0f000)))
+    .receive(FUNNEL)
+    .receive(openFile());
 }
 
 function playing(): PlayerDriver {
@@ -77,7 +89,10 @@ test('the dialogue of every player is answered in order, and media is framed as 
 test('OpenFile is answered with its own incarnation, file 1, a broadcast, and the sizes of the header', () => {
   const driver = player().receive(CONNECT).receive(openFile('live/x%20y.wmv', 2));
   const fields = lastFields(driver);
-  assert.equal([0, 4, 8, 20, 52, 68].map((offset) => u32At(fields, offset)), [0, 2, 1, 0x02000000, PACKET_BYTES, HEADER.length]);
+  assert.equal(
+    [0, 4, 8, 20, 52, 68].map((offset) => u32At(fields, offset)),
+    [0, 2, 1, 0x02000000, PACKET_BYTES, HEADER.length],
+  );
   assert.equal([fields[22], (fields[23] ?? 0) & 15], [0, 2], 'what libmms calls live');
   assert.ok((player().receive(CONNECT).sent[0]?.length ?? 0) >= 96, 'what VLC wants');
 });
@@ -129,7 +144,11 @@ test('6.3 row 5: two messages under one prefix are both answered', () => {
 });
 
 test('6.3 row 6: commands out of order get an error and a close', () => {
-  for (const [first, id] of [[startPlaying(), 0x05], [READ_BLOCK, 0x11], [openFile(), 0x06]] as const) {
+  for (const [first, id] of [
+    [startPlaying(), 0x05],
+    [READ_BLOCK, 0x11],
+    [openFile(), 0x06],
+  ] as const) {
     const driver = player().receive(first);
     assert.equal(ids(driver), [id]);
     assert.is(u32At(lastFields(driver), 0), 0x80070057);
@@ -181,7 +200,9 @@ test('6.3 row 11: paths that try to escape are in no table', () => {
 
 test('6.3 row 12: UDP, port 0 and other texts are refused; the named address is never used', () => {
   for (const text of ['\\\\1.2.3.4\\UDP\\1037', '\\\\1.2.3.4\\TCP\\0', '\\\\1.2.3.4\\TCP\\99999', '', 'x']) {
-    const driver = player().receive(CONNECT).receive(say(0x02, new MmstFieldWriter().u32(0, 0, 0, 0, 2).text(text)));
+    const driver = player()
+      .receive(CONNECT)
+      .receive(say(0x02, new MmstFieldWriter().u32(0, 0, 0, 0, 2).text(text)));
     assert.is(ids(driver).at(-1), 0x03, text);
     assert.ok(driver.isClosed);
   }
