@@ -88,6 +88,9 @@ interface Source {
   readonly seen: SeenPackets;
 }
 
+/** Below this a header's maximum bit rate says nothing: VLC's remuxer claims 1 bit/s. An ordinary stream's rate is taken instead. */
+const BITRATE_CREDIBLE = 16_000;
+const BITRATE_ASSUMED = 1_000_000;
 const PACKETS_MIN = 4;
 const PACKETS_MAX = 1024;
 const WINDOW_BYTES_MAX: Bytes = 1024 * 1024;
@@ -106,7 +109,8 @@ const NOTHING: AsfCut = { windows: [] };
 
 /** How many packets make a window: from header fields only (rule 3). */
 export function packetsPerWindow(header: AsfHeader, windowMs: Milliseconds): number {
-  const wanted = Math.round(((windowMs / 1000) * header.maxBitrate) / 8 / header.packetBytes);
+  const bitsPerSecond = header.maxBitrate < BITRATE_CREDIBLE ? BITRATE_ASSUMED : header.maxBitrate;
+  const wanted = Math.round(((windowMs / 1000) * bitsPerSecond) / 8 / header.packetBytes);
   const limit = Math.min(PACKETS_MAX, Math.floor(WINDOW_BYTES_MAX / header.packetBytes));
   return Math.min(limit, Math.max(PACKETS_MIN, wanted));
 }

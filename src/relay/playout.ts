@@ -98,7 +98,7 @@ export class Playout {
   /** When the player would run dry without this window. */
   deadlineMs(number: WindowNumber, nowMs: Milliseconds): Milliseconds {
     if (!this.#last || this.#offsetMs === undefined) return nowMs + this.#parameters.startLagMs;
-    const aheadMs = (number - this.#last.number) * this.#parameters.windowMs;
+    const aheadMs = (number - this.#last.number) * this.#last.manifest.durationMs;
     return this.#last.manifest.startMs + aheadMs + this.#offsetMs;
   }
 
