@@ -23,15 +23,20 @@ export class SourceClock {
     return this.#lastRawMs !== undefined;
   }
 
+  stop(): void {
+    this.#lastRawMs = undefined;
+  }
+
   /**
-   * Starts this clock on the timeline of another track, on the right side of a wrap.
+   * Sets this clock on the timeline of another track, on the right side of a wrap.
    *
-   * @returns false when `rawMs` lies too far from the other track's time to be of the same timeline; the clock then stays stopped.
+   * @param withinMs how far `rawMs` may lie from the other track's time to be of the same timeline.
+   * @returns false when it lies farther; this clock then stays as it is.
    */
-  join(other: SourceClock, rawMs: Milliseconds): boolean {
+  join(other: SourceClock, rawMs: Milliseconds, withinMs: Milliseconds = FORWARD_JUMP_MS): boolean {
     if (other.#lastRawMs === undefined) return true;
     const stepMs = other.#stepTo(rawMs);
-    if (Math.abs(stepMs) > FORWARD_JUMP_MS) return false;
+    if (Math.abs(stepMs) > withinMs) return false;
     this.#lastRawMs = rawMs;
     this.#lastMs = other.#lastMs + stepMs;
     return true;
@@ -50,9 +55,14 @@ export class SourceClock {
   /** The step from the last raw timestamp with wraps undone. */
   #stepTo(toRawMs: Milliseconds): Milliseconds {
     const fromRawMs = this.#lastRawMs ?? toRawMs;
-    const wraps31 = fromRawMs < WRAP_31 && fromRawMs >= WRAP_31 - WRAP_MARGIN_MS && toRawMs < WRAP_MARGIN_MS;
-    if (wraps31) return toRawMs + WRAP_31 - fromRawMs;
+    if (isBeforeWrap31(fromRawMs) && toRawMs < WRAP_MARGIN_MS) return toRawMs + WRAP_31 - fromRawMs;
+    // A tag that was sent before the wrap and comes after it: of the other track, or out of order.
+    if (fromRawMs < WRAP_MARGIN_MS && isBeforeWrap31(toRawMs)) return toRawMs - WRAP_31 - fromRawMs;
     const step = (toRawMs - fromRawMs + WRAP_32) % WRAP_32;
     return step >= WRAP_31 ? step - WRAP_32 : step;
   }
+}
+
+function isBeforeWrap31(rawMs: Milliseconds): boolean {
+  return rawMs < WRAP_31 && rawMs >= WRAP_31 - WRAP_MARGIN_MS;
 }

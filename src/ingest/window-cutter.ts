@@ -9,15 +9,22 @@
  *   is 10 s) if the delay is to stay under it; key frames are marked inside the window instead.
  * - A tag belongs to the window of the *latest* time its track has reached. So a step back inside a track moves no tag into a window that
  *   another publisher has closed already, and a window can close as soon as every track has passed its end, without a second of waiting.
- * - A track that falls 2 s of the other track's time behind is not waited for; what it delivers late for a closed window is dropped.
+ * - A track that falls 2 s of the other track's time behind is waited for no longer; what it delivers late for a closed window is dropped. So
+ *   tracks may be interleaved in any way that keeps them less than 2 s apart: the windows are the same. A track that stops costs those 2 s.
  *
  * Canonical bytes of a window: the video header, then the audio header in force, at the time of the first tag; then the tags by
  * time, video before audio at equal times, each track in its own order. A header that changes inside the window stands before the first tag
  * it governs (video: a key frame). Left out: script data, end of sequence, commands, empty tags, repeated headers.
+ *
+ * A wrap of the source's times (after 24.9 or 49.7 days) leaves no trace in the windows of whoever saw it; who joins after it cannot know of it and
+ * counts from the wrapped times. Two publishers on either side of a wrap therefore do not agree.
+ *
+ * Memory is bounded by the windows that are open at once, 2 s and one more, each at most `WINDOW_BYTES_MAX` and `ENTRIES_MAX` tags.
  */
+import { sameBytes } from '../kernel/bytes.js';
 import type { Bytes, Milliseconds, WindowNumber } from '../kernel/units.js';
 import { AUDIO, classifyTag, encodedTagBytes, type FlvTag, type TagClass, VIDEO, writeTag } from '../media/flv.js';
-import { SourceClock } from './source-clock.js';
+import { BACKWARD_JUMP_MS, SourceClock } from './source-clock.js';
 
 /** Where a decoder can start: the offset of a key frame's tag in the window's bytes, and its time after the window's start. */
 export interface KeyMark {
@@ -39,12 +46,16 @@ export interface CutWindow {
   readonly keyMarks: readonly KeyMark[];
 }
 
-/** Where the numbering goes on after a restart of the station: the highest number ever used for the channel. */
 export interface WindowCutterOptions {
   /** Length of the grid, ms. */
   readonly windowMs: Milliseconds;
   /** No window gets a number below this one. */
   readonly firstNumber?: WindowNumber;
+  /**
+   * `start` (the default): the source begins with us, and the first window is whole however little is in it. `middle`: it was on the air before, and
+   * windows that we may not have seen whole are left out, one to two seconds of media.
+   */
+  readonly joined?: 'start' | 'middle';
 }
 
 /** A track this far behind the other is not waited for (rule 3: counted in tags, never in wall time). */
@@ -53,6 +64,15 @@ const TRACK_LAG_MS = 2_000;
 export const KEY_MARKS_MAX = 32;
 /** A window beyond this is no live stream for a peer-to-peer swarm (134 Mbit/s at 500 ms); its rest is dropped and counted. */
 export const WINDOW_BYTES_MAX: Bytes = 8 * 1024 * 1024;
+
+/** More tags than this in one window are dropped and counted; audio and video together have about a hundred a second. */
+const ENTRIES_MAX = 20_000;
+
+/**
+ * Bases are multiples of this, so that two publishers that watched the same break, and closed a window more or less before it, mostly go on
+ * with the same numbers.
+ */
+const BASE_STEP_WINDOWS = 16;
 
 interface Entry {
   readonly tag: FlvTag;
@@ -65,44 +85,50 @@ interface Entry {
 
 /** What is known of one track: its clock, the latest time it reached, and its codec header. */
 class Track {
-  clock = new SourceClock();
-  /** Fell `TRACK_LAG_MS` behind the other track and is not waited for until it comes back. */
-  absent = false;
+  readonly clock = new SourceClock();
+  /** Of the first frame of this run. */
+  firstMs: Milliseconds | undefined;
   latestMs: Milliseconds | undefined;
   /** In force for the frames that came last. */
   header: FlvTag | undefined;
+  /** The first one in force in this run. */
+  firstHeader: FlvTag | undefined;
   /** Arrived, but not yet in force: video waits for a key frame. */
   pendingHeader: FlvTag | undefined;
   /** HDR metadata that stands directly before a key frame stays (rule: left out otherwise). */
   pendingMetadata: FlvTag | undefined;
 }
 
+/** Codec headers by track order, video first. */
+type Headers = readonly [video: FlvTag | undefined, audio: FlvTag | undefined];
+
 class OpenWindow {
   readonly entries: Entry[] = [];
   sizeBytes: Bytes = 0;
-  /** The headers in force when the window opened, by track order. */
-  readonly headers: [FlvTag | undefined, FlvTag | undefined];
-
-  constructor(headers: [FlvTag | undefined, FlvTag | undefined]) {
-    this.headers = headers;
-  }
+  /** The last header of each track that came into force in this window. */
+  readonly changed: [FlvTag | undefined, FlvTag | undefined] = [undefined, undefined];
 }
 
 export class WindowCutter {
   readonly #windowMs: Milliseconds;
+  readonly #joined: 'start' | 'middle';
   #tracks: { video: Track; audio: Track } = { video: new Track(), audio: new Track() };
   #open = new Map<number, OpenWindow>();
   /** Grid number of the next window that may still receive tags. */
   #nextGrid: number | undefined;
   /** Window number = grid number + base. */
-  #base: number | undefined;
+  #base = 0;
   #lowestNumber: WindowNumber;
+  #runStartMs: Milliseconds = 0;
+  /** In force at the end of the last closed window. */
+  #headers: Headers = [undefined, undefined];
   #previous: WindowNumber | null = null;
   #broken = false;
   #droppedTags = 0;
 
   constructor(options: WindowCutterOptions) {
     this.#windowMs = options.windowMs;
+    this.#joined = options.joined ?? 'start';
     this.#lowestNumber = options.firstNumber ?? 0;
   }
 
@@ -118,7 +144,8 @@ export class WindowCutter {
     const track = tag.type === VIDEO ? this.#tracks.video : this.#tracks.audio;
     if (sort.kind === 'header') {
       // Headers carry arbitrary times (0, or the moment a player joined): only their bytes count.
-      if (!sameBytes(track.pendingHeader ?? track.header, tag)) track.pendingHeader = tag;
+      const known = track.pendingHeader ?? track.header;
+      if (!known || !sameBytes(known.body, tag.body)) track.pendingHeader = tag;
       return [];
     }
     if (sort.kind === 'metadata') {
@@ -150,7 +177,7 @@ export class WindowCutter {
       this.#droppedTags += 1;
       return [];
     }
-    const timeMs = track.clock.read(tag.timestampMs);
+    const timeMs = this.#timeOf(tag, track, other);
     if (timeMs === undefined) {
       this.#startOver();
       return this.push(tag);
@@ -158,18 +185,19 @@ export class WindowCutter {
     if (this.#nextGrid === undefined) {
       if (!this.#startAt(sort, timeMs, tag)) return [];
       // The track that starts the run sets the timeline; the other one has to fit it.
-      other.clock = new SourceClock();
+      other.clock.stop();
     }
+    track.firstMs ??= timeMs;
     track.latestMs = Math.max(track.latestMs ?? timeMs, timeMs);
     this.#place(tag, sort, track, track.latestMs);
-    this.#noteAbsence(track, other);
     return this.#closePassed();
   }
 
-  #noteAbsence(track: Track, other: Track): void {
-    const lagMs = (track.latestMs ?? 0) - (other.latestMs ?? Number.NEGATIVE_INFINITY);
-    if (lagMs >= TRACK_LAG_MS && lagMs !== Number.POSITIVE_INFINITY) other.absent = true;
-    if (lagMs > -TRACK_LAG_MS) track.absent = false;
+  /** Undefined when the tag belongs to another timeline. A track that comes back after a long pause, beside the other, belongs to this one. */
+  #timeOf(tag: FlvTag, track: Track, other: Track): Milliseconds | undefined {
+    const timeMs = track.clock.read(tag.timestampMs);
+    if (timeMs !== undefined || !other.clock.started) return timeMs;
+    return track.clock.join(other.clock, tag.timestampMs, TRACK_LAG_MS) ? track.clock.read(tag.timestampMs) : undefined;
   }
 
   /** A run starts at a key frame, or at the first audio frame of a source that has announced no video. */
@@ -177,8 +205,9 @@ export class WindowCutter {
     const hasVideo = this.#tracks.video.pendingHeader !== undefined || this.#tracks.video.header !== undefined;
     if (tag.type === VIDEO ? !sort.key : hasVideo) return false;
     const grid = Math.floor(timeMs / this.#windowMs);
-    this.#base = Math.max(this.#base ?? 0, this.#lowestNumber - grid);
+    this.#base = Math.max(0, Math.ceil((this.#lowestNumber - grid) / BASE_STEP_WINDOWS) * BASE_STEP_WINDOWS);
     this.#nextGrid = grid;
+    this.#runStartMs = timeMs;
     return true;
   }
 
@@ -198,7 +227,7 @@ export class WindowCutter {
   #windowAt(grid: number): OpenWindow {
     const found = this.#open.get(grid);
     if (found) return found;
-    const made = new OpenWindow([this.#tracks.video.header, this.#tracks.audio.header]);
+    const made = new OpenWindow();
     this.#open.set(grid, made);
     return made;
   }
@@ -208,17 +237,25 @@ export class WindowCutter {
     if (track.pendingHeader) {
       track.header = track.pendingHeader;
       track.pendingHeader = undefined;
+      track.firstHeader ??= track.header;
+      window.changed[trackOrder] = track.header;
       const tag = { ...track.header, timestampMs: frame.timestampMs };
       this.#add(window, { tag, timeMs, trackOrder, key: false, header: true });
     }
     if (track.pendingMetadata && trackOrder === 0) {
-      this.#add(window, { tag: { ...track.pendingMetadata, timestampMs: frame.timestampMs }, timeMs, trackOrder, key: false, header: false });
+      this.#add(window, {
+        tag: { ...track.pendingMetadata, timestampMs: frame.timestampMs },
+        timeMs,
+        trackOrder,
+        key: false,
+        header: false,
+      });
     }
   }
 
   #add(window: OpenWindow, entry: Entry): void {
     const sizeBytes = encodedTagBytes(entry.tag);
-    if (window.sizeBytes + sizeBytes > WINDOW_BYTES_MAX) {
+    if (window.sizeBytes + sizeBytes > WINDOW_BYTES_MAX || window.entries.length === ENTRIES_MAX) {
       this.#droppedTags += 1;
       return;
     }
@@ -242,22 +279,49 @@ export class WindowCutter {
     const tracks = [this.#tracks.video, this.#tracks.audio];
     const firstMs = Math.max(...tracks.map((track) => track.latestMs ?? Number.NEGATIVE_INFINITY));
     const waitedFor = tracks.filter((track) => {
-      // A track that is announced but has not sent a frame yet is waited for like a lagging one.
-      const announced = track.header !== undefined || track.pendingHeader !== undefined;
-      return !track.absent && (track.latestMs !== undefined || announced);
+      // A track that is announced but has not sent a frame yet is waited for like a lagging one. One that joins in the middle may miss the announcement.
+      const announced = track.header !== undefined || track.pendingHeader !== undefined || this.#isYoung(firstMs);
+      return track.latestMs !== undefined || announced;
     });
     const slowestMs = Math.min(...waitedFor.map((track) => track.latestMs ?? Number.NEGATIVE_INFINITY));
     return Math.max(Math.min(slowestMs, firstMs), firstMs - TRACK_LAG_MS);
+  }
+
+  /** A run that was joined in the middle, and in which a track may still turn up that was there before. */
+  #isYoung(latestMs: Milliseconds): boolean {
+    return this.#joined === 'middle' && latestMs - this.#runStartMs < TRACK_LAG_MS;
+  }
+
+  /**
+   * Whether every tag of this window has come by here. Of a run joined in the middle, the windows of each track's first tags have not, nor those
+   * that a step back of the source may still have reached. A track that turns up later than that has only just begun.
+   */
+  #isWhole(grid: number): boolean {
+    if (this.#joined === 'start') return true;
+    return [this.#tracks.video.firstMs, this.#tracks.audio.firstMs].every((firstMs) => {
+      const sinceJoining = firstMs !== undefined && firstMs - this.#runStartMs < TRACK_LAG_MS;
+      return !sinceJoining || grid > Math.floor((firstMs + BACKWARD_JUMP_MS) / this.#windowMs);
+    });
+  }
+
+  /** At the end of the last closed window. A track that has not begun yet, or had ended when we joined, has the first header we know of it. */
+  #headersInForce(): Headers {
+    const { video, audio } = this.#tracks;
+    const [first, second] = [video, audio].map((track, order) => this.#headers[order] ?? track.firstHeader ?? track.pendingHeader);
+    return [first, second];
   }
 
   #close(grid: number): readonly CutWindow[] {
     const open = this.#open.get(grid);
     this.#open.delete(grid);
     this.#nextGrid = Math.max(this.#nextGrid ?? 0, grid + 1);
-    if (!open || open.entries.every((entry) => entry.header)) return [];
-    const number = grid + (this.#base ?? 0);
+    if (!open) return [];
+    const headers = this.#headersInForce();
+    this.#headers = [open.changed[0] ?? this.#headers[0], open.changed[1] ?? this.#headers[1]];
+    if (open.entries.every((entry) => entry.header) || !this.#isWhole(grid)) return [];
+    const number = grid + this.#base;
     const startMs = grid * this.#windowMs;
-    const { bytes, keyMarks } = canonicalBytes(open, startMs);
+    const { bytes, keyMarks } = canonicalBytes(open.entries, headers, startMs);
     const window = {
       number,
       previous: this.#previous,
@@ -280,17 +344,21 @@ export class WindowCutter {
     this.#tracks.video.pendingHeader = video.pendingHeader ?? video.header;
     this.#tracks.audio.pendingHeader = audio.pendingHeader ?? audio.header;
     this.#open.clear();
+    this.#headers = [undefined, undefined];
     this.#nextGrid = undefined;
-    this.#base = undefined;
     this.#broken = true;
   }
 }
 
 /** Sorts and writes a window; see the file header for the order. */
-function canonicalBytes(open: OpenWindow, startMs: Milliseconds): { bytes: Uint8Array; keyMarks: readonly KeyMark[] } {
-  const entries = sorted(open.entries);
+function canonicalBytes(
+  unsorted: readonly Entry[],
+  headers: Headers,
+  startMs: Milliseconds,
+): { bytes: Uint8Array; keyMarks: readonly KeyMark[] } {
+  const entries = sorted(unsorted);
   const firstMs = entries.find((entry) => !entry.header)?.tag.timestampMs ?? 0;
-  const heads = headTags(open, entries, firstMs);
+  const heads = headTags(headers, entries, firstMs);
   const body = entries.filter((entry) => !heads.consumed.has(entry));
   const bytes = new Uint8Array([...heads.tags, ...body.map((entry) => entry.tag)].reduce((sum, tag) => sum + encodedTagBytes(tag), 0));
   const keyMarks: KeyMark[] = [];
@@ -298,8 +366,9 @@ function canonicalBytes(open: OpenWindow, startMs: Milliseconds): { bytes: Uint8
   let offset = 0;
   for (const tag of heads.tags) offset = writeTag(tag, bytes, offset);
   for (const [index, entry] of body.entries()) {
-    const startable = entry.key || (audioOnly && open.headers[0] === undefined && index === 0);
-    if (startable && keyMarks.length < KEY_MARKS_MAX) keyMarks.push({ offsetBytes: offset, afterStartMs: Math.max(0, entry.timeMs - startMs) });
+    const startable = entry.key || (audioOnly && headers[0] === undefined && index === 0);
+    if (startable && keyMarks.length < KEY_MARKS_MAX)
+      keyMarks.push({ offsetBytes: offset, afterStartMs: Math.max(0, entry.timeMs - startMs) });
     offset = writeTag(entry.tag, bytes, offset);
   }
   return { bytes, keyMarks };
@@ -313,19 +382,14 @@ function sorted(entries: readonly Entry[]): Entry[] {
 }
 
 /** The headers at the head: those in force at the start, unless the track's first entry already brings a newer one. */
-function headTags(open: OpenWindow, entries: readonly Entry[], firstMs: Milliseconds): { tags: FlvTag[]; consumed: Set<Entry> } {
+function headTags(headers: Headers, entries: readonly Entry[], firstMs: Milliseconds): { tags: FlvTag[]; consumed: Set<Entry> } {
   const tags: FlvTag[] = [];
   const consumed = new Set<Entry>();
   for (const trackOrder of [0, 1] as const) {
     const first = entries.find((entry) => entry.trackOrder === trackOrder);
     if (first?.header) consumed.add(first);
-    const header = first?.header ? first.tag : open.headers[trackOrder];
+    const header = first?.header ? first.tag : headers[trackOrder];
     if (header) tags.push({ ...header, timestampMs: firstMs });
   }
   return { tags, consumed };
-}
-
-function sameBytes(known: FlvTag | undefined, tag: FlvTag): boolean {
-  if (!known || known.body.length !== tag.body.length) return false;
-  return known.body.every((byte, index) => byte === tag.body[index]);
 }

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import type { LiveWorld } from '../../src/sim/live-world.js';
 import { HABITS, type HabitName, tamperOf } from '../../src/sim/misbehaviour.js';
 import type { SimPeer } from '../../src/sim/sim-peer.js';
+import { assertLaw } from '../support/law.js';
 import { LiveInvariants } from '../support/live-invariants.js';
 import { LIVE_PARAMETERS } from '../support/live-parameters.js';
 import { FORGERY, LogHash, makeWorld } from '../support/live-world-fixture.js';
@@ -112,7 +113,7 @@ function heal(world: LiveWorld): void {
 }
 
 test('whatever happens, the invariants hold after every step, and everybody honest is back at the live edge in the end', () => {
-  fc.assert(
+  assertLaw(
     fc.property(life, (fateful) => {
       const world = begin(fateful);
       suffer(world, fateful);
@@ -124,7 +125,7 @@ test('whatever happens, the invariants hold after every step, and everybody hone
         assert.ok(peer.deliveries.every(({ intact }) => intact));
       }
     }),
-    { numRuns: 60, endOnFailure: false },
+    { numRuns: 60 },
   );
 });
 
@@ -134,7 +135,7 @@ test('a life repeats to the letter (M5)', () => {
     suffer(begin(fateful, log.onLog), fateful);
     return log.digest();
   };
-  fc.assert(
+  assertLaw(
     fc.property(life, (fateful) => assert.is(tell(fateful), tell(fateful))),
     { numRuns: 8 },
   );
