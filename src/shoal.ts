@@ -12,7 +12,7 @@ import type { MediaHost, MediaHostOptions } from './io/media-host.js';
 import { MmsServer } from './io/mms-server.js';
 import { isLoopback, ownAddress } from './io/own-address.js';
 import { PeerNetwork } from './io/peer-network.js';
-import { TrackerServer } from './io/tracker-server.js';
+import type { TrackerServer } from './io/tracker-server.js';
 import { Malformed, ShoalError } from './kernel/errors.js';
 import type { Log } from './kernel/ports.js';
 import { TokenBucket } from './kernel/token-bucket.js';
@@ -175,7 +175,11 @@ async function startPart<Part>(stack: PluginStack, name: string, make: () => Pro
 
 function startTracker(config: ShoalConfig, log: Log, stack: PluginStack, allow: (id: InfoHash) => boolean): Promise<TrackerServer> {
   const { host, port, intervalMs } = config.tracker;
-  const start = (): Promise<TrackerServer> => TrackerServer.start({ host, httpPort: port, udpPort: port, intervalMs, allow, log });
+  // Loaded only here: a viewer starts faster without it.
+  const start = async (): Promise<TrackerServer> => {
+    const { TrackerServer: Server } = await import('./io/tracker-server.js');
+    return Server.start({ host, httpPort: port, udpPort: port, intervalMs, allow, log });
+  };
   return startPart(stack, 'tracker', start, (tracker) => tracker.stop());
 }
 

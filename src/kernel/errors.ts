@@ -23,7 +23,6 @@ export type ErrorCode =
   | 'FFMPEG_MISSING'
   | 'FFMPEG_FAILED'
   | 'PLAYER_MISSING'
-  | 'TRACKER_UNUSABLE'
   | 'HOST_RUNNING'
   | 'HOST_PATH_TAKEN';
 

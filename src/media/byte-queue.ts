@@ -4,6 +4,7 @@
  * Grows with what really arrives, never by what a header claims, so a caller that bounds what it waits for bounds the memory. Cutting
  * the input anywhere makes no difference to what comes out.
  */
+import { copyOf } from '../kernel/bytes.js';
 import type { Bytes } from '../kernel/units.js';
 
 const FIRST_CAPACITY_BYTES: Bytes = 4096;
@@ -33,8 +34,10 @@ export class ByteQueue {
 
   /** A copy of the next `count` bytes, which leave the queue; undefined when they are not all there. */
   take(count: Bytes): Uint8Array | undefined {
-    const bytes = this.peek(count)?.slice();
-    if (bytes !== undefined) this.skip(count);
+    const view = this.peek(count);
+    if (view === undefined) return undefined;
+    const bytes = copyOf(view);
+    this.skip(count);
     return bytes;
   }
 

@@ -6,6 +6,7 @@
  * Limits: protocols sheet 6.3, rows 1 to 21.
  */
 
+import { copyOf } from '../kernel/bytes.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Milliseconds } from '../kernel/units.js';
 import { parseAsfHeader } from '../media/asf-header.js';
@@ -255,7 +256,7 @@ export class MmstSession<Channel extends MmsChannel> implements PlayerSession<Ch
 
   /** The answer is held back until the channel has a header, or until no player would wait any longer. */
   #wait(fields: Uint8Array): void {
-    this.#waiting ??= { fields: fields.slice(), untilMs: this.#nowMs + HEADER_WAIT_MS };
+    this.#waiting ??= { fields: copyOf(fields), untilMs: this.#nowMs + HEADER_WAIT_MS };
     this.#effects.push({ kind: 'cancel', timer: 'step' });
     this.#schedule('header', HEADER_POLL_MS);
   }

@@ -80,6 +80,9 @@ export class Neighbour {
   succeeded(): void {
     this.#failures = 0;
     this.credible = true;
+    // Good pieces make up for odd ones, or years of honest service would end in a ban.
+    this.unasked = Math.max(0, this.unasked - 1);
+    this.brokenPromises = Math.max(0, this.brokenPromises - 1);
   }
 
   /** Windows below this one are gone here. */

@@ -3,7 +3,7 @@
  *
  * A manifest without the owner's signature ends the acquaintance at once; a piece that does not match its hash does so the second time.
  */
-import { sameBytes } from '../kernel/bytes.js';
+import { copyOf, sameBytes } from '../kernel/bytes.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../kernel/units.js';
 import type { Announcer } from './announcer.js';
@@ -46,7 +46,7 @@ export class Receiver {
   /** Only what was asked for is looked at. `lowestWanted`: windows below it are not taken in any more. */
   onManifest(neighbour: Neighbour, bytes: Uint8Array, ageMs: Milliseconds, lowestWanted: WindowNumber): void {
     const { options, parameters, buffer, nowMs } = this.#context;
-    const manifest = decodeManifest(bytes, parameters.pieceBytes);
+    const manifest = decodeManifest(copyOf(bytes), parameters.pieceBytes);
     if (manifest instanceof Malformed) return this.#context.accuse(neighbour, manifest.reason);
     if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return;
     if (!manifestIsSigned(manifest, options.channel, options.owner, options.verifier)) {
@@ -98,7 +98,7 @@ export class Receiver {
     const sizeBytes = pieceSizeBytes(window.manifest, piece, this.#context.parameters.pieceBytes);
     if (expected && payload.length === sizeBytes && sameBytes(this.#context.options.hasher.sha256(payload), expected)) {
       // A copy, so that one piece does not keep the whole network buffer it came in alive.
-      window.store(piece, payload.slice());
+      window.store(piece, copyOf(payload));
       from?.succeeded();
       from?.map.noteHeld(window.number, piece, window.held.length);
       this.#announcer.note(window);
