@@ -30,6 +30,8 @@ export class Delivery {
   readonly #playout: Playout;
   readonly #requester: Requester;
   readonly #pending: PendingWindows;
+  /** The first window that a jump leaves out. */
+  #gapFrom: WindowNumber | undefined;
   #firstMapMs: Milliseconds | undefined;
   #firstWholeMs: Milliseconds | undefined;
   windowsDelivered = 0;
@@ -79,11 +81,21 @@ export class Delivery {
       const window = this.#playout.deliver(nowMs);
       if (!window) return;
       if (dueMs !== undefined && dueMs < nowMs) this.stalls += 1;
+      this.#reportGap(window.number);
       const delayMs = Math.max(0, nowMs - window.originMs) + window.manifest.durationMs;
       this.delayMs = delayMs;
       this.windowsDelivered += 1;
       this.#context.emit({ kind: 'window', manifest: window.manifest, bytes: window.join(), delayMs });
     }
+  }
+
+  /** A jump is told of once it has come off, so that a jump that was called off is not. */
+  #reportGap(to: WindowNumber): void {
+    const from = this.#gapFrom;
+    this.#gapFrom = undefined;
+    if (from === undefined || to <= from) return;
+    this.windowsSkipped += to - from;
+    this.#context.emit({ kind: 'skipped', from, to });
   }
 
   /**
@@ -197,11 +209,8 @@ export class Delivery {
   #skipTo(from: WindowNumber, to: WindowNumber): void {
     this.#playout.moveTo(to);
     this.#requester.abandonBelow(to);
-    // Nothing has been played yet: nothing is missing in what was.
-    if (this.#playout.lastDelivered) {
-      this.windowsSkipped += to - from;
-      this.#context.emit({ kind: 'skipped', from, to });
-    }
+    // While nothing has been played, nothing is missing in what was.
+    if (this.#playout.lastDelivered) this.#gapFrom ??= from;
     this.#context.deliverDue = true;
   }
 }

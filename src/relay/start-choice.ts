@@ -19,7 +19,7 @@ export function newestWindow(maps: readonly BufferMap[], verified: WindowNumber 
 }
 
 /**
- * The best window to begin at: the newest with a key frame that lies `startLagMs` behind the newest media, else the oldest with one; held whole by at
+ * The best window to begin at, none newer than `newestWindow`: the newest with a key frame that lies `startLagMs` behind the newest media, else the oldest with one; held whole by at
  * least `witnesses` neighbours. Undefined when there is none.
  *
  * @param above only windows above this number.
@@ -28,18 +28,18 @@ export function chooseStart(
   maps: readonly BufferMap[],
   { above, witnesses, parameters }: { readonly above: WindowNumber; readonly witnesses: number; readonly parameters: LiveParameters },
 ): WindowNumber | undefined {
+  const newest = newestWindow(maps, undefined) ?? above;
   const whole = new Map<WindowNumber, number>();
   const keys = new Map<WindowNumber, number>();
   for (const map of maps) {
     for (const number of map.numbers()) {
-      if (number <= above || !map.holdsAll(number)) continue;
+      if (number <= above || number > newest || !map.holdsAll(number)) continue;
       whole.set(number, (whole.get(number) ?? 0) + 1);
       if (map.get(number)?.key) keys.set(number, (keys.get(number) ?? 0) + 1);
     }
   }
   const witnessed = [...whole].flatMap(([number, count]) => (count >= witnesses ? [number] : [])).sort((a, b) => b - a);
-  const newest = Math.min(witnessed[0] ?? 0, newestWindow(maps, undefined) ?? 0);
-  const target = newest - Math.round(parameters.startLagMs / parameters.windowMs);
+  const target = (witnessed[0] ?? 0) - Math.round(parameters.startLagMs / parameters.windowMs);
   const starts = witnessed.filter((number) => (keys.get(number) ?? 0) >= witnesses);
   return starts.find((number) => number <= target) ?? starts.at(-1);
 }
@@ -49,9 +49,11 @@ export function chooseStart(
  * has asked for its parts.
  */
 export function firstInPart(maps: readonly BufferMap[], above: WindowNumber): WindowNumber | undefined {
+  const newest = newestWindow(maps, undefined) ?? above;
   let first: WindowNumber | undefined;
   for (const map of maps) {
-    for (const number of map.numbers()) if (number > above && map.get(number)?.key) first = Math.min(first ?? number, number);
+    for (const number of map.numbers())
+      if (number > above && number <= newest && map.get(number)?.key) first = Math.min(first ?? number, number);
   }
   return first;
 }
