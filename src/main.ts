@@ -14,8 +14,8 @@ import type { Log } from './kernel/ports.js';
 import { slugOf } from './plugins/channel-slug.js';
 import { CONFIG_OPTIONS, resolveConfig, type ShoalConfig } from './plugins/config.js';
 import { declareChannel } from './plugins/declared-channel.js';
-import { TEST_CARD_NAME } from './plugins/station.js';
 import { progressLine, stationInstructions, viewerInstructions } from './plugins/instructions.js';
+import { TEST_CARD_NAME } from './plugins/station.js';
 import { type RunningShoal, type ShoalOptions, startStation, VERSION, watchChannel } from './shoal.js';
 
 interface CommonOptions {
@@ -84,7 +84,9 @@ function common(command: Command): Command {
   return command
     .option('--config <file>', 'configuration file (default: config/shoal.json5)')
     .option('--data <dir>', 'folder for everything that is kept (default: data)')
-    .addOption(new Option('--set <key=value>', 'set one option, as in relay.http.port=0; may be repeated').argParser(collect).default([], 'none'));
+    .addOption(
+      new Option('--set <key=value>', 'set one option, as in relay.http.port=0; may be repeated').argParser(collect).default([], 'none'),
+    );
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {
@@ -137,7 +139,9 @@ async function run(options: CommonOptions, start: (shoal: ShoalOptions) => Promi
   process.on('SIGTERM', stop);
   // Nothing remote may end the process; what reaches here is our own bug, and is logged as one.
   process.on('uncaughtException', (error) => log.error('internal error', { error: error.stack ?? error.message }));
-  process.on('unhandledRejection', (reason) => log.error('internal error', { error: reason instanceof Error ? reason.stack : String(reason) }));
+  process.on('unhandledRejection', (reason) =>
+    log.error('internal error', { error: reason instanceof Error ? reason.stack : String(reason) }),
+  );
   shoal = await start({ config: loaded, explicitKeys, log });
   if (stopping) return;
   report(shoal, options.json === true, viewing !== undefined);
@@ -196,7 +200,8 @@ function createChannel(name: string, options: CommonOptions & { readonly source?
 function deleteChannel(name: string, options: CommonOptions): void {
   const keys = KeyFile.open(loadConfig(options).config.dataDir, generateSeed);
   const found = keys.channels().find((made) => made.slug === name || made.name === name);
-  if (!found) throw new ShoalError('CHANNEL_UNKNOWN', `no channel "${name}" was made by "shoal channel create"; "shoal channel list" lists them`);
+  if (!found)
+    throw new ShoalError('CHANNEL_UNKNOWN', `no channel "${name}" was made by "shoal channel create"; "shoal channel list" lists them`);
   keys.removeChannel(found.slug);
   terminal.line(`Channel "${found.name}" is deleted. A station that runs drops it at its next start.`);
 }

@@ -157,11 +157,21 @@ export async function watchChannel(link: string, options: ShoalOptions): Promise
   });
   rtmpBase = `rtmp://${localName(config.relay.rtmp.host)}:${host.port}/${RTMP_APP}`;
   viewer.serveRtmp(host);
-  return running(web.base, () => [viewer], () => null, stack);
+  return running(
+    web.base,
+    () => [viewer],
+    () => null,
+    stack,
+  );
 }
 
 /** What holds for every start of a part that is not a plugin of its own: if it fails, all before it is stopped. */
-async function startPart<Part>(stack: PluginStack, name: string, make: () => Promise<Part>, stop: (part: Part) => Promise<void>): Promise<Part> {
+async function startPart<Part>(
+  stack: PluginStack,
+  name: string,
+  make: () => Promise<Part>,
+  stop: (part: Part) => Promise<void>,
+): Promise<Part> {
   const made: Part[] = [];
   await stack.start({
     name,
@@ -204,7 +214,8 @@ async function startWeb(options: ShoalOptions, stack: PluginStack, port: number,
   const { host, allowedHosts } = config.relay.http;
   const start = (): Promise<HttpServer> => HttpServer.start({ host, port, allowedHosts, log });
   const server = await startPart(stack, 'web server', start, (started) => started.stop());
-  const makePortal = async (): Promise<Portal> => new Portal({ server, log, version: VERSION, publishRtmp, queueBytesMax: config.relay.player.queueBytesMax });
+  const makePortal = async (): Promise<Portal> =>
+    new Portal({ server, log, version: VERSION, publishRtmp, queueBytesMax: config.relay.player.queueBytesMax });
   const portal = await startPart(stack, 'portal', makePortal, async (started) => started.stop());
   return { portal, base: `http://${localName(host)}:${server.port}` };
 }
@@ -242,7 +253,13 @@ function trackerUrls(tracker: TrackerServer, config: ShoalConfig, outside: strin
   return tracker.udpPort === null ? [http] : [http, `udp://${host}:${tracker.udpPort}`];
 }
 
-function watchAddresses(slug: string, works: ChannelOutput['works'], web: string, rtmpBase: string | null, mmsBase: string): WatchAddresses {
+function watchAddresses(
+  slug: string,
+  works: ChannelOutput['works'],
+  web: string,
+  rtmpBase: string | null,
+  mmsBase: string,
+): WatchAddresses {
   const { flv, hls } = Portal.paths(slug);
   const ifFlv = (address: string): string | null => (works.flv ? address : null);
   return {
@@ -266,7 +283,10 @@ function running(
   });
   return {
     ready: { event: 'ready', page: `${base}/`, channels: ready },
-    status: () => ({ event: 'status', channels: channels().map((channel) => ({ id: channel.id, name: channel.name, ...channel.status() })) }),
+    status: () => ({
+      event: 'status',
+      channels: channels().map((channel) => ({ id: channel.id, name: channel.name, ...channel.status() })),
+    }),
     stop: () => stack.stop(),
   };
 }

@@ -223,7 +223,8 @@ export class MediaHost {
     if (this.#sessions.size >= CONNECTION_COUNT_MAX) return `there are ${CONNECTION_COUNT_MAX} connections already`;
     let sameAddressCount = 0;
     // Players do not count: those of this machine share one address, and are as many as the machine takes.
-    for (const session of this.#sessions.values()) if (session.address === address && session.playsPath === undefined) sameAddressCount += 1;
+    for (const session of this.#sessions.values())
+      if (session.address === address && session.playsPath === undefined) sameAddressCount += 1;
     return sameAddressCount < CONNECTIONS_PER_ADDRESS_MAX
       ? undefined
       : `its address has ${CONNECTIONS_PER_ADDRESS_MAX} connections already`;

@@ -11,7 +11,6 @@ import type { PeerAddress } from '../kernel/peer-address.js';
 import type { Clock, Hasher, Log } from '../kernel/ports.js';
 import { Rng } from '../kernel/rng.js';
 import type { InfoHash } from '../kernel/units.js';
-import { ownAddresses } from './own-address.js';
 import {
   type Greeting,
   PEER_WIRE_LIMITS,
@@ -20,6 +19,7 @@ import {
   type PeerWireLimits,
   type RemoteHandshake,
 } from './bittorrent-wire.js';
+import { ownAddresses } from './own-address.js';
 import { SWARM_TIMINGS, Swarm, type SwarmHost, type SwarmOptions, type SwarmTimings } from './swarm.js';
 import { systemClock } from './system-clock.js';
 

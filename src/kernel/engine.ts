@@ -115,7 +115,10 @@ export class Engine<Message, Command, Event, Timer extends string> {
         return this.#send(effect.to, effect.message);
       case 'schedule':
         this.#timers.get(effect.timer)?.();
-        this.#timers.set(effect.timer, this.#options.clock.schedule(() => this.#onTimer(effect.timer), effect.delayMs));
+        this.#timers.set(
+          effect.timer,
+          this.#options.clock.schedule(() => this.#onTimer(effect.timer), effect.delayMs),
+        );
         return;
       case 'cancel':
         this.#timers.get(effect.timer)?.();

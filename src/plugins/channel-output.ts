@@ -4,8 +4,9 @@
  * A channel is native in one of the two. The other is made from it: ASF with H.264 and AAC or MP3 becomes FLV without transcoding; everything else
  * goes through ffmpeg, only while a player needs it, and only if the configuration allows it. One subscription to the swarm feeds both.
  */
-import { nodeHasher } from '../io/crypto.js';
+
 import { epochIdOf } from '../ingest/asf-cutter.js';
+import { nodeHasher } from '../io/crypto.js';
 import { sameBytes } from '../kernel/bytes.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
@@ -46,7 +47,8 @@ export interface ChannelOutputOptions {
 const HELD_WINDOWS_MAX = 40;
 const TO_ASF = '-c copy -f asf_stream';
 const FROM_FLV = '-fflags nobuffer -f flv';
-const TO_FLV = '-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 50 -c:a aac -b:a 128k -f flv -flvflags no_duration_filesize';
+const TO_FLV =
+  '-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 50 -c:a aac -b:a 128k -f flv -flvflags no_duration_filesize';
 const FROM_ASF = '-fflags nobuffer';
 
 export class ChannelOutput {

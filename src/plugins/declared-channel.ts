@@ -18,11 +18,17 @@ export function declareChannel(name: string, source?: string, container?: Contai
   const slug = slugOf(name, `channel-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`);
   const pulled = source !== undefined && PULLED.test(source);
   if (!pulled && source !== undefined && OTHER_ADDRESS.test(source)) {
-    throw new ShoalError('CHANNEL_NAME', `channel "${name}": the source ${source} cannot be pulled; expected an mms:, mmsh:, mmst: or http: address, or a plain name to push to`);
+    throw new ShoalError(
+      'CHANNEL_NAME',
+      `channel "${name}": the source ${source} cannot be pulled; expected an mms:, mmsh:, mmst: or http: address, or a plain name to push to`,
+    );
   }
   const fitting = pulled ? 'asf' : 'flv';
   if (container !== undefined && container !== fitting) {
-    throw new ShoalError('CHANNEL_NAME', `channel "${name}": a ${pulled ? 'pulled' : 'pushed'} source is ${fitting}, not ${container}; leave the container out`);
+    throw new ShoalError(
+      'CHANNEL_NAME',
+      `channel "${name}": a ${pulled ? 'pulled' : 'pushed'} source is ${fitting}, not ${container}; leave the container out`,
+    );
   }
   return { slug, name, source: source ?? slug, container: fitting };
 }

@@ -41,14 +41,21 @@ function channelLines({ name, watch }: InstructedChannel): readonly string[] {
 
 function playerLines(watch: WatchAddresses): readonly string[] {
   const address = watch.flv ?? watch.mms?.replace('mms:', 'mmsh:');
-  const lines = [`  VLC                  vlc ${address}`, `  mpv                  mpv ${address}`, `  ffplay               ffplay -fflags nobuffer ${address}`];
+  const lines = [
+    `  VLC                  vlc ${address}`,
+    `  mpv                  mpv ${address}`,
+    `  ffplay               ffplay -fflags nobuffer ${address}`,
+  ];
   const others = [
     [watch.rtmp, 'RTMP'],
     [watch.hls, 'HLS'],
     [watch.wsFlv, 'WebSocket FLV'],
     [watch.mms, 'MMS; mmsh: and mmst: too'],
   ].filter(([other]) => other !== null);
-  return [...lines, ...others.map(([other, kind], index) => `  ${index === 0 ? 'Other addresses     ' : '                    '} ${other}   (${kind})`)];
+  return [
+    ...lines,
+    ...others.map(([other, kind], index) => `  ${index === 0 ? 'Other addresses     ' : '                    '} ${other}   (${kind})`),
+  ];
 }
 
 function publishLines({ publish }: InstructedChannel): readonly string[] {
@@ -73,7 +80,8 @@ export function progressLine(name: string, status: ChannelStatus): string {
     `down ${kilobits(status.downBytesPerSecond)}`,
     `up ${kilobits(status.upBytesPerSecond)}`,
   ];
-  if (status.shareFromPeers !== null) parts.push(status.shareFromPeers === 0 ? 'all from the station' : `${Math.round(status.shareFromPeers * 100)} % from peers`);
+  if (status.shareFromPeers !== null)
+    parts.push(status.shareFromPeers === 0 ? 'all from the station' : `${Math.round(status.shareFromPeers * 100)} % from peers`);
   if (status.delayMs !== null) parts.push(`delay ${(status.delayMs / 1000).toFixed(1)} s`);
   if (status.holes > 0) parts.push(`${status.holes} windows missed`);
   return parts.join(' · ');

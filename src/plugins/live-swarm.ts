@@ -5,11 +5,11 @@
  * before the exchange begins. Nothing here decides: decisions are the cores'.
  */
 import { randomInt } from 'node:crypto';
+import { type ChannelDescriptor, decodeDescriptor } from '../ingest/channel.js';
 import type { PeerNetwork } from '../io/peer-network.js';
 import type { PeerInfo, Swarm } from '../io/swarm.js';
 import { systemClock } from '../io/system-clock.js';
 import { TrackerClient } from '../io/tracker-client.js';
-import { type ChannelDescriptor, decodeDescriptor } from '../ingest/channel.js';
 import type { Connection } from '../kernel/connection.js';
 import { Engine } from '../kernel/engine.js';
 import { Malformed } from '../kernel/errors.js';

@@ -97,7 +97,10 @@ const CHANNEL = closed({
   shoalLink: described(TEXT, 'The same for the operating system.'),
   container: { enum: ['flv', 'asf'] },
   tracks: closed({ audio: FLAG, video: FLAG, audioCodec: OPTIONAL_TEXT, videoCodec: OPTIONAL_TEXT }, 'What carries media now.'),
-  watch: closed({ flv: OPTIONAL_TEXT, wsFlv: OPTIONAL_TEXT, rtmp: OPTIONAL_TEXT, hls: OPTIONAL_TEXT, mms: OPTIONAL_TEXT }, 'Addresses for players.'),
+  watch: closed(
+    { flv: OPTIONAL_TEXT, wsFlv: OPTIONAL_TEXT, rtmp: OPTIONAL_TEXT, hls: OPTIONAL_TEXT, mms: OPTIONAL_TEXT },
+    'Addresses for players.',
+  ),
   status: named('ChannelStatus'),
 });
 

@@ -3,10 +3,11 @@
  *
  * The local endpoints are fed from the windows, as a viewer's are, so that both serve the same.
  */
-import { nodeHasher } from '../io/crypto.js';
-import { MmsSource } from '../io/mms-source.js';
+
 import { type AsfCut, AsfCutter } from '../ingest/asf-cutter.js';
 import type { SourceLifeEvent } from '../ingest/source-life.js';
+import { nodeHasher } from '../io/crypto.js';
+import { MmsSource } from '../io/mms-source.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
 import type { Rng } from '../kernel/rng.js';

@@ -1,8 +1,9 @@
 /**
  * A source that somebody pushes to the station over RTMP: taps the media host and cuts what comes into windows.
  */
-import type { MediaHost } from '../io/media-host.js';
+
 import { WindowCutter } from '../ingest/window-cutter.js';
+import type { MediaHost } from '../io/media-host.js';
 import type { Log } from '../kernel/ports.js';
 import type { Bytes, Milliseconds } from '../kernel/units.js';
 import { classifyTag, type FlvTag, SCRIPT, VIDEO, withoutSetDataFrame } from '../media/flv.js';

@@ -4,11 +4,11 @@
  * Window numbers only grow, also over restarts: numbers are reserved on disk before they are used, and a new start goes on above them.
  */
 
-import { nodeHasher } from '../io/crypto.js';
-import { loadState, saveState } from '../io/state-file.js';
 import { canonicalSource, channelId, encodeDescriptor } from '../ingest/channel.js';
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/channel-link.js';
 import type { CutWindow } from '../ingest/window-cutter.js';
+import { nodeHasher } from '../io/crypto.js';
+import { loadState, saveState } from '../io/state-file.js';
 import { Malformed, ShoalError } from '../kernel/errors.js';
 import type { Log, Signer } from '../kernel/ports.js';
 import type { InfoHash, WindowNumber } from '../kernel/units.js';

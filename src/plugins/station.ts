@@ -20,8 +20,8 @@ import { slugOf } from './channel-slug.js';
 import type { ChannelSource } from './channel-source.js';
 import { declareChannel } from './declared-channel.js';
 import type { SwarmContext } from './live-swarm.js';
-import type { Plugin } from './plugin.js';
 import { localPlayers, makeOutput } from './local-endpoints.js';
+import type { Plugin } from './plugin.js';
 import type { Portal } from './portal.js';
 import { PulledSource } from './pulled-source.js';
 import { PushedSource } from './pushed-source.js';
@@ -89,7 +89,8 @@ export class Station implements Plugin {
   /** @throws ShoalError `CHANNEL_EXISTS` when two channels would have one slug, `CHANNEL_NAME` for an unusable source. */
   async start(): Promise<void> {
     const { config } = this.#options.context;
-    if (config.station.testCard) this.#add({ slug: slugOf(TEST_CARD_NAME, 'card'), name: TEST_CARD_NAME, source: 'test card', container: 'flv' });
+    if (config.station.testCard)
+      this.#add({ slug: slugOf(TEST_CARD_NAME, 'card'), name: TEST_CARD_NAME, source: 'test card', container: 'flv' });
     for (const { name, source, key, container } of config.station.channels) this.#add(declareChannel(name, source, container), key);
     this.#addCreated();
     this.#poll = setInterval(() => this.#addCreated(), CHANNEL_POLL_MS);
@@ -126,7 +127,9 @@ export class Station implements Plugin {
       return this.#allow(slug);
     }
     const named = this.#streamKeys.has(request.name);
-    return refuse(named ? `the stream key of channel "${request.name}" is missing or wrong` : 'the stream key belongs to no channel of this station');
+    return refuse(
+      named ? `the stream key of channel "${request.name}" is missing or wrong` : 'the stream key belongs to no channel of this station',
+    );
   }
 
   #allow(slug: string): PublishDecision {
@@ -136,7 +139,10 @@ export class Station implements Plugin {
   #add(declared: DeclaredChannel, key?: string): void {
     const { slug, name } = declared;
     if (this.#channels.has(slug)) {
-      throw new ShoalError('CHANNEL_EXISTS', `channel "${name}": there is another channel whose address is "${slug}"; give one of them another name`);
+      throw new ShoalError(
+        'CHANNEL_EXISTS',
+        `channel "${name}": there is another channel whose address is "${slug}"; give one of them another name`,
+      );
     }
     const { context, host, portal, mms, trackers, peerAddress, keys, watch } = this.#options;
     const pushed = declared.container === 'flv';
@@ -186,7 +192,9 @@ export class Station implements Plugin {
   #warnOfClash({ slug, name }: DeclaredChannel): void {
     if (this.#clashes.has(slug)) return;
     this.#clashes.add(slug);
-    this.#log.warn(`channel "${name}", made by "shoal channel create", is left out: another channel has the address "${slug}". Delete it: shoal channel delete "${slug}"`);
+    this.#log.warn(
+      `channel "${name}", made by "shoal channel create", is left out: another channel has the address "${slug}". Delete it: shoal channel delete "${slug}"`,
+    );
   }
 
   async #startCard(): Promise<void> {

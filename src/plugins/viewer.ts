@@ -3,9 +3,10 @@
  *
  * One subscription, one output. RTMP players are served by a media host of this process, which is fed from the same output.
  */
+
+import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/channel-link.js';
 import type { MediaHost } from '../io/media-host.js';
 import type { MmsServer } from '../io/mms-server.js';
-import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/channel-link.js';
 import type { InfoHash } from '../kernel/units.js';
 import { SCRIPT } from '../media/flv.js';
 import type { ChannelStatus } from '../relay/channel-status.js';

@@ -85,17 +85,28 @@ function encodeLiveMessage(message: LiveMessage): Uint8Array {
     case 'map':
       return encodeMap(message.full, message.tail, message.windows);
     case 'request': {
-      const writer = new ByteWriter(8 + message.pieces.length * 2).uint8(2).uint8(message.wantManifest ? 1 : 0).uint32(message.window);
+      const writer = new ByteWriter(8 + message.pieces.length * 2)
+        .uint8(2)
+        .uint8(message.wantManifest ? 1 : 0)
+        .uint32(message.window);
       return writePieces(writer.uint16(Math.min(UINT16_MAX, message.patienceMs)), message.pieces);
     }
     case 'manifest':
       return new ByteWriter(5 + message.bytes.length).uint8(3).uint32(Math.min(message.ageMs, 0xffff_ffff)).bytes(message.bytes).finish();
     case 'piece':
-      return new ByteWriter(7 + message.payload.length).uint8(4).uint32(message.window).uint16(message.piece).bytes(message.payload).finish();
+      return new ByteWriter(7 + message.payload.length)
+        .uint8(4)
+        .uint32(message.window)
+        .uint16(message.piece)
+        .bytes(message.payload)
+        .finish();
     case 'cancel':
       return writePieces(new ByteWriter(5 + message.pieces.length * 2).uint8(5).uint32(message.window), message.pieces);
     case 'refuse': {
-      const writer = new ByteWriter(8 + message.pieces.length * 2).uint8(6).uint8(message.why === 'busy' ? 0 : 1).uint32(message.window);
+      const writer = new ByteWriter(8 + message.pieces.length * 2)
+        .uint8(6)
+        .uint8(message.why === 'busy' ? 0 : 1)
+        .uint32(message.window);
       return writePieces(writer.uint16(Math.min(UINT16_MAX, message.etaMs)), message.pieces);
     }
     case 'info':
@@ -110,7 +121,10 @@ function writePieces(writer: ByteWriter, pieces: readonly PieceIndex[]): Uint8Ar
 
 /** Folds windows that follow each other and are held whole into runs. */
 function encodeMap(full: boolean, tail: WindowNumber, windows: readonly WindowAvailability[]): Uint8Array {
-  const writer = new ByteWriter(64).uint8(1).uint8(full ? 1 : 0).uint32(tail);
+  const writer = new ByteWriter(64)
+    .uint8(1)
+    .uint8(full ? 1 : 0)
+    .uint32(tail);
   let at = 0;
   while (at < windows.length) {
     const first = windows[at];
@@ -122,7 +136,10 @@ function encodeMap(full: boolean, tail: WindowNumber, windows: readonly WindowAv
     }
     const run = runFrom(windows, at);
     const detailed = first.pieceCount > 0;
-    writer.uint8(detailed ? 0 : 1).uint32(first.number).uint8(run.length);
+    writer
+      .uint8(detailed ? 0 : 1)
+      .uint32(first.number)
+      .uint8(run.length);
     if (detailed) for (const window of run) writer.uint16(countField(window));
     at += run.length;
   }

@@ -24,6 +24,10 @@ const MPV_FRAME = /at=(\d*)=/g;
 /** ffmpeg's HLS reader takes the initialisation part for a new one whenever it has read a live playlist again. */
 const HLS_RELOADED = /^.*Found duplicated MOOV Atom\. Skipped it$/gm;
 const ERASE_LINE = '\u001b[K';
+/** mplayer's status line: `A:  27.4 V:  27.4 A-V: -0.001 ct:  0.020 105/105 …`; the second figure counts decoded frames. */
+const MPLAYER_FRAME = /V: *[\d.]+ .*?(\d+)\/ *\d+/g;
+/** How its decoders complain; there is no status for it. */
+const MPLAYER_COMPLAINT = /^.*(?:[Ee]rror|conceal|corrupt|damaged|Too many|desync).*$/gm;
 /** ffplay's status line, after its clock has begun: `   4.98 A-V: -0.012 fd=   0 …`. */
 const FFPLAY_CLOCK = /^ *(-?[\d.]+) (?:A-V|M-V|M-A):/gm;
 const FFPLAY_STATUS = /^ *(?:nan|-?[\d.]+) (?:A-V|M-V|M-A| {3}):.*$/gm;
@@ -50,7 +54,7 @@ export async function probe(url: string): Promise<readonly string[]> {
 export async function playWithFfmpeg(url: string, seconds: number): Promise<Played> {
   const words = ['-v', 'error', '-nostdin', '-nostats', '-progress', 'pipe:1', '-i', url, '-t', String(seconds), '-f', 'null', '-'];
   const program = new Program('ffmpeg', words);
-  await program.whenExited(PATIENCE_MS);
+  await program.whenExited(PATIENCE_MS + seconds * 1000);
   return { seconds: Number(last(program.output, /^frame=(\d+)$/gm)) / FRAMES_PER_SECOND, complaints: program.errors };
 }
 
@@ -69,7 +73,7 @@ export async function playWithFfplay(url: string, seconds: number): Promise<Play
 export async function playWithMpv(url: string, seconds: number): Promise<Played> {
   const quiet = ['--no-config', '--vo=null', '--ao=null', '--msg-level=all=warn,statusline=status'];
   const program = new Program('mpv', [...quiet, `--term-status-msg=${MPV_STATUS}`, `--length=${seconds}`, url]);
-  await program.whenExited(PATIENCE_MS);
+  await program.whenExited(PATIENCE_MS + seconds * 1000);
   const text = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
   return {
     seconds: Number(last(text, MPV_FRAME)) / FRAMES_PER_SECOND,
@@ -77,28 +81,45 @@ export async function playWithMpv(url: string, seconds: number): Promise<Played>
   };
 }
 
+/** Plays in real time with mplayer. */
+export async function playWithMplayer(url: string, seconds: number): Promise<Played> {
+  const silent = ['-noconfig', 'all', '-nolirc', '-nocache', '-noconsolecontrols', '-vo', 'null', '-ao', 'null'];
+  const program = new Program('mplayer', [...silent, '-frames', String(seconds * FRAMES_PER_SECOND), url]);
+  await program.whenExited(PATIENCE_MS + seconds * 1000);
+  const text = program.output + program.errors;
+  const complaints = [...text.matchAll(MPLAYER_COMPLAINT)].map(([line]) => line).join('\n');
+  return { seconds: Number(last(text, MPLAYER_FRAME)) / FRAMES_PER_SECOND, complaints };
+}
+
 /** Decodes with VLC and encodes again, so that its frames can be counted. */
 export async function playWithVlc(url: string, seconds: number): Promise<Played> {
+  const { program, file } = startVlc(['--run-time', String(seconds + VLC_START_SECONDS), '--play-and-exit'], url);
+  await program.whenExited(PATIENCE_MS);
+  return playedByVlc(program, file);
+}
+
+/** As `playWithVlc`, for times that do not begin at zero: VLC's own run time would be over at once. It is stopped after that long. */
+export async function playLiveWithVlc(url: string, seconds: number): Promise<Played> {
+  const { program, file } = startVlc([], url);
+  const enough = (): boolean => performance.now() - program.startedMs > (seconds + VLC_START_SECONDS) * 1000;
+  await until('VLC has played', () => enough() || program.exit !== undefined, PATIENCE_MS + seconds * 1000);
+  await program.stop();
+  return playedByVlc(program, file);
+}
+
+function startVlc(limit: readonly string[], url: string): { readonly program: Program; readonly file: string } {
   const folder = temporaryFolder('vlc');
   const userId = process.getuid?.() === 0 ? NOBODY_ID : undefined;
   if (userId !== undefined) chownSync(folder, userId, userId);
   const file = join(folder, 'decoded.ts');
   const out = `#transcode{vcodec=mp2v,vb=800,acodec=mpga,ab=64}:std{access=file,mux=ts,dst=${file}}`;
-  const words = [
-    '-I',
-    'dummy',
-    '--no-media-library',
-    '--run-time',
-    String(seconds + VLC_START_SECONDS),
-    '--play-and-exit',
-    '--sout',
-    out,
-    url,
-    'vlc://quit',
-  ];
+  const words = ['-I', 'dummy', '--no-media-library', ...limit, '--sout', out, url, 'vlc://quit'];
   const env = { ...process.env, HOME: folder };
-  const program = new Program('vlc', words, { env, cwd: folder, ...(userId === undefined ? {} : { userId }) });
-  await program.whenExited(PATIENCE_MS);
+  const user = userId === undefined ? {} : { userId };
+  return { program: new Program('vlc', words, { env, cwd: folder, ...user }), file };
+}
+
+async function playedByVlc(program: Program, file: string): Promise<Played> {
   const frames = await countFrames(file);
   const complaints = frames.audio > 0 ? '' : `no sound was decoded: ${program.errors.slice(-1000)}`;
   return { seconds: frames.video / FRAMES_PER_SECOND, complaints };

@@ -191,7 +191,13 @@ test('on this machine a ban does not spread from one peer to the others', () => 
 });
 
 test('an address of this machine counts as this machine, not as one host', () => {
-  const some = new ConnectionPool({ ownPeerId: OWN, maxConnections: 40, targetConnections: 30, rng: new Rng(1), ownHosts: new Set(['10.0.0.7']) });
+  const some = new ConnectionPool({
+    ownPeerId: OWN,
+    maxConnections: 40,
+    targetConnections: 30,
+    rng: new Rng(1),
+    ownHosts: new Set(['10.0.0.7']),
+  });
   for (let port = 1; port <= 20; port++) assert.ok(some.addCandidate('10.0.0.7', port, 'tracker', 0), 'as many candidates as it has ports');
   some.ban({ peerId: LOWER, host: '10.0.0.7', port: 5 }, 0);
   assert.is(some.admit(incoming('b', HIGHER, '10.0.0.7'), 0).kind, 'admitted', 'a ban stays with the one peer');
