@@ -131,7 +131,11 @@ test('every option has a default that passes, with a comment that says meaning, 
 test('a default that is missing, unknown, uncommented or commented wrongly is noticed', () => {
   const option = { key: 'a', variable: 'SHOAL_A', expected: '0 to 9' };
   const judge = (comment: string, value: unknown = { a: 5 }): string[] =>
-    badDefaults([option], { name: '', value, isReadableByOthers: false, lines: new Map([['a', 2 + comment.split('\n').length]]) }, `{\n${comment}\n  a: 5,\n}`);
+    badDefaults(
+      [option],
+      { name: '', value, isReadableByOthers: false, lines: new Map([['a', 2 + comment.split('\n').length]]) },
+      `{\n${comment}\n  a: 5,\n}`,
+    );
   const good = '  // What. Unit: bytes.\n  // Default: 5. Range: 0 to 9. Why: because.';
   assert.equal(judge(good), []);
   assert.equal(judge(good, {}), ['a has no default']);
