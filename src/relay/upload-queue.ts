@@ -56,11 +56,11 @@ export class UploadQueue {
     for (const { window, piece } of [...(this.#byPeer.get(peer)?.values() ?? [])]) this.cancel(peer, window, piece);
   }
 
-  /** Bytes of the uploads that go before one of this rank. */
+  /** Bytes of the uploads that go before one that is added now with this rank. */
   bytesBefore(rank: number, rankOf: (upload: Upload) => number): Bytes {
     let sizeBytes = 0;
     for (const uploads of this.#byPeer.values())
-      for (const upload of uploads.values()) if (rankOf(upload) < rank) sizeBytes += upload.sizeBytes;
+      for (const upload of uploads.values()) if (rankOf(upload) <= rank) sizeBytes += upload.sizeBytes;
     return sizeBytes;
   }
 
