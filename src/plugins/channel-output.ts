@@ -46,6 +46,8 @@ export interface ChannelOutputOptions {
 /** Windows of an epoch whose header has not come yet; more than this and the oldest go. */
 const HELD_WINDOWS_MAX = 40;
 const TO_ASF = '-c copy -f asf_stream';
+/** FLV says how long each part of an H.264 picture is, ASF has start codes between them; VLC shows no picture otherwise. */
+const TO_ASF_WITH_H264 = `-bsf:v h264_mp4toannexb ${TO_ASF}`;
 const FROM_FLV = '-fflags nobuffer -f flv';
 const TO_FLV =
   '-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 50 -c:a aac -b:a 128k -f flv -flvflags no_duration_filesize';
@@ -167,7 +169,7 @@ export class ChannelOutput {
       name: `the conversion of "${name}" for MMS players`,
       input: () => inputs().flv,
       inputOptions: FROM_FLV,
-      outputOptions: TO_ASF,
+      outputOptions: () => ((this.flv.tracks.videoCodec ?? 'avc1') === 'avc1' ? TO_ASF_WITH_H264 : TO_ASF),
       demand: () => demand().asf,
       log,
       onStart: () => {
@@ -207,7 +209,7 @@ export class ChannelOutput {
       name: `the conversion of "${name}" to H.264 and AAC`,
       input: () => inputs().mmsh,
       inputOptions: FROM_ASF,
-      outputOptions: TO_FLV,
+      outputOptions: () => TO_FLV,
       demand: () => demand().flv,
       log,
       onStart: () => {

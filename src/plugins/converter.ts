@@ -13,7 +13,8 @@ export interface ConverterOptions {
   /** Address of an endpoint of this process to read from. */
   readonly input: () => string;
   readonly inputOptions: string;
-  readonly outputOptions: string;
+  /** Asked for at each start. */
+  readonly outputOptions: () => string;
   /** How many players need it right now. */
   readonly demand: () => number;
   readonly log: Log;
@@ -67,7 +68,7 @@ export class Converter {
       const pipe = await FfmpegPipe.start({
         input: input(),
         inputOptions,
-        outputOptions,
+        outputOptions: outputOptions(),
         purpose: `${name} needs it`,
         log,
         onBytes: (bytes) => {
