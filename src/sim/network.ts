@@ -152,7 +152,8 @@ class LinkEnd implements Connection {
 
   /** The other side has closed: everything it sent before is read first. */
   closeBehindAll(reason: string): void {
-    this.#host.run(() => this.closed(reason));
+    const nowMs = this.#clock.nowMs();
+    this.#clock.schedule(() => this.#host.run(() => this.closed(reason)), this.#host.arriveMs(0, nowMs) - nowMs);
   }
 
   closed(reason: string): void {

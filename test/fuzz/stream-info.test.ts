@@ -1,0 +1,35 @@
+/** Stream info under mutation: decoding returns, and nothing that was touched keeps its signature. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { nodeVerifier } from '../../src/io/crypto.js';
+import { sameBytes } from '../../src/kernel/bytes.js';
+import { Malformed } from '../../src/kernel/errors.js';
+import { decodeStreamInfo, METADATA_BYTES_MAX, streamInfoIsSigned } from '../../src/relay/stream-info.js';
+import { CHANNEL, OWNER } from '../support/exchange-fixture.js';
+import { corpusOf, forMutants } from '../support/mutation.js';
+
+const BUDGET_MS = 600;
+const corpus = corpusOf('stream-info');
+
+const isGenuine = (bytes: Uint8Array): boolean => {
+  const info = decodeStreamInfo(bytes);
+  return !(info instanceof Malformed) && streamInfoIsSigned(info, CHANNEL, OWNER.publicKey, nodeVerifier);
+};
+
+test('the kept infos are genuine', () => {
+  for (const bytes of corpus) assert.ok(isGenuine(bytes));
+});
+
+test('mutated infos are decoded or refused, never thrown at, and never genuine', () => {
+  let acceptedCount = 0;
+  forMutants('stream-info', 20_260_203, BUDGET_MS, (mutant) => {
+    const info = decodeStreamInfo(mutant);
+    if (info instanceof Malformed) return;
+    acceptedCount++;
+    assert.ok(info.metadata.length <= METADATA_BYTES_MAX);
+    assert.ok(!isGenuine(mutant) || corpus.some((bytes) => sameBytes(bytes, mutant)));
+  });
+  assert.ok(acceptedCount > 0, 'the mutations never met an info of good shape');
+});
+
+test.run();

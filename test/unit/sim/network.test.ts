@@ -1,0 +1,116 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Connection } from '../../../src/kernel/connection.js';
+import { FRAME_OVERHEAD_BYTES, Host, Network } from '../../../src/sim/network.js';
+import { VirtualClock } from '../../../src/sim/virtual-clock.js';
+
+interface Heard {
+  readonly atMs: number;
+  readonly what: string;
+}
+
+function setUp(upBytesPerSecond = 0, downBytesPerSecond = 0) {
+  const clock = new VirtualClock();
+  const [a, b] = [
+    new Host({ name: 'a', upBytesPerSecond, downBytesPerSecond: 0 }),
+    new Host({ name: 'b', upBytesPerSecond: 0, downBytesPerSecond }),
+  ];
+  const [one, other] = new Network(clock).link(a, b, 50);
+  const listen = (connection: Connection): Heard[] => {
+    const heard: Heard[] = [];
+    connection.listen({
+      onMessage: (bytes) => heard.push({ atMs: clock.nowMs(), what: Buffer.from(bytes).toString() }),
+      onDrain: () => heard.push({ atMs: clock.nowMs(), what: 'drain' }),
+      onClose: (reason) => heard.push({ atMs: clock.nowMs(), what: `close ${reason}` }),
+    });
+    return heard;
+  };
+  return { clock, a, b, one, other, atA: listen(one), atB: listen(other) };
+}
+
+const words = (heard: readonly Heard[]): string[] => heard.map(({ atMs, what }) => `${atMs} ${what}`);
+
+test('a message arrives after the latency of its link', () => {
+  const { clock, one, atB } = setUp();
+  one.send(Buffer.from('hello'));
+  clock.runUntil(1_000);
+  assert.equal(words(atB), ['50 hello']);
+});
+
+test('an uplink sends one message after the other, and says when it is done', () => {
+  const { clock, one, atA, atB } = setUp(1_000);
+  const text = 'x'.repeat(100 - FRAME_OVERHEAD_BYTES);
+  one.send(Buffer.from(text));
+  one.send(Buffer.from(text));
+  assert.is(one.bufferedBytes, 200);
+  clock.runUntil(1_000);
+  assert.equal(
+    atB.map(({ atMs }) => atMs),
+    [150, 250],
+  );
+  assert.equal(words(atA), ['200 drain']);
+});
+
+test('a downlink receives one message after the other', () => {
+  const { clock, one, atB } = setUp(0, 1_000);
+  const text = 'x'.repeat(100 - FRAME_OVERHEAD_BYTES);
+  one.send(Buffer.from(text));
+  one.send(Buffer.from(text));
+  clock.runUntil(1_000);
+  assert.equal(
+    atB.map(({ atMs }) => atMs),
+    [150, 250],
+  );
+});
+
+test('messages never overtake each other, also when the latency falls', () => {
+  const { clock, a, one, atB } = setUp();
+  a.extraLatencyMs = 500;
+  one.send(Buffer.from('first'));
+  a.extraLatencyMs = 0;
+  one.send(Buffer.from('second'));
+  clock.runUntil(1_000);
+  assert.equal(words(atB), ['550 first', '550 second']);
+});
+
+test('a stopped host hears nothing and runs no timer; when it goes on, everything at once and in order', () => {
+  const { clock, b, one, atB } = setUp();
+  const timer = b.clock(clock);
+  b.frozen = true;
+  one.send(Buffer.from('hello'));
+  timer.schedule(() => atB.push({ atMs: clock.nowMs(), what: 'timer' }), 20);
+  timer.schedule(() => atB.push({ atMs: clock.nowMs(), what: 'cancelled' }), 30)();
+  clock.runUntil(300);
+  assert.equal(atB, []);
+  b.frozen = false;
+  assert.equal(words(atB), ['300 timer', '300 hello']);
+});
+
+test('a timer that was due while its host stood still can be cancelled when it goes on', () => {
+  const { clock, b } = setUp();
+  const timer = b.clock(clock);
+  const ran: string[] = [];
+  b.frozen = true;
+  let cancel = (): void => undefined;
+  timer.schedule(() => cancel(), 10);
+  cancel = timer.schedule(() => ran.push('late'), 20);
+  clock.runUntil(100);
+  b.frozen = false;
+  assert.equal(ran, []);
+});
+
+test('the other side sees a closed link after what was sent before', () => {
+  const { clock, one, other, atA, atB } = setUp();
+  one.send(Buffer.from('last'));
+  one.close({ kind: 'leaving', detail: 'bye' });
+  one.send(Buffer.from('too late'));
+  other.send(Buffer.from('nobody hears this'));
+  clock.runUntil(1_000);
+  assert.equal(
+    words(atB).filter((word) => !word.includes('drain')),
+    ['50 last', '50 close bye'],
+  );
+  assert.equal(words(atA), ['0 close bye']);
+});
+
+test.run();
