@@ -16,7 +16,7 @@ import type { TrackerServer } from './io/tracker-server.js';
 import { Malformed, ShoalError } from './kernel/errors.js';
 import type { Log } from './kernel/ports.js';
 import { TokenBucket } from './kernel/token-bucket.js';
-import type { InfoHash } from './kernel/units.js';
+import type { InfoHash, Milliseconds } from './kernel/units.js';
 import type { ChannelOutput } from './plugins/channel-output.js';
 import type { ShoalConfig } from './plugins/config.js';
 import type { SwarmContext } from './plugins/live-swarm.js';
@@ -31,6 +31,9 @@ export { readConfigFiles } from './io/config-file.js';
 export { createLogger } from './io/logger.js';
 export { ShoalError } from './kernel/errors.js';
 export { resolveConfig, type ShoalConfig } from './plugins/config.js';
+
+/** A channel that cannot say by now which addresses will work is reported as things stand. */
+const KNOWN_MS: Milliseconds = 5_000;
 
 /** Of the package. */
 export const VERSION = '0.1.0';
@@ -271,12 +274,13 @@ function watchAddresses(
   };
 }
 
-function running(
+async function running(
   base: string,
-  channels: () => readonly LocalChannel[],
+  channels: () => readonly (LocalChannel & { readonly output: ChannelOutput })[],
   publish: (channel: LocalChannel) => PublishAddress | null,
   stack: PluginStack,
-): RunningShoal {
+): Promise<RunningShoal> {
+  await Promise.all(channels().map(({ output }) => output.whenKnown(KNOWN_MS)));
   const ready = channels().map((channel) => {
     const { id, name, link, shoalLink } = channel;
     return { id, name, link, shoalLink, publish: publish(channel), watch: channel.watch() };

@@ -66,10 +66,14 @@ export class ChannelOutput {
   #parser = new FlvParser();
   #packetCount = 0;
   #keys: AsfKeyDetector | undefined;
+  #isKnown = false;
+  #onKnown: (() => void) | undefined;
 
   constructor(options: ChannelOutputOptions) {
     this.#options = options;
     this.flv = new TagFeed({ historyMs: options.historyMs });
+    // With ffmpeg's help everything works, whatever comes.
+    this.#isKnown = options.convert;
   }
 
   /** What works: everything that is native or needs no ffmpeg, and the rest if ffmpeg may be used. */
@@ -77,6 +81,18 @@ export class ChannelOutput {
     const { convert } = this.#options;
     const flv = this.#native === 'flv' || convert || this.#toFlv?.support.supported === true;
     return { flv, asf: this.#native === 'asf' || convert };
+  }
+
+  /** Waits until `works` says what it will go on saying, which without ffmpeg needs the channel's first header; at most `timeoutMs`. */
+  async whenKnown(timeoutMs: Milliseconds): Promise<void> {
+    if (this.#isKnown) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#onKnown = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   /** Why FLV players cannot have this channel without ffmpeg; undefined when they can. */
@@ -88,10 +104,12 @@ export class ChannelOutput {
   /** Says what the channel is made of; conversions can begin. */
   begin(native: Container): void {
     this.#native = native;
+    if (native === 'flv') this.#know();
     if (native === 'flv' && this.#options.convert) this.#converter = this.#flvToAsf();
   }
 
   async stop(): Promise<void> {
+    this.#know();
     await this.#converter?.stop();
     this.asf.end();
   }
@@ -116,6 +134,7 @@ export class ChannelOutput {
     const again = this.#epochId !== undefined;
     this.#epochId = epochId;
     this.#toFlv = new AsfToFlv(header.parsed);
+    this.#know();
     if (again) this.flv.discontinuity();
     const previous = this.#converter;
     this.#converter = this.#toFlv.support.supported || !this.#options.convert ? undefined : this.#asfToFlvByFfmpeg();
@@ -129,6 +148,11 @@ export class ChannelOutput {
   pushWindow(window: DeliveredWindow): void {
     if (this.#native === 'flv') this.#pushFlvWindow(window);
     else this.#pushAsfWindow(window);
+  }
+
+  #know(): void {
+    this.#isKnown = true;
+    this.#onKnown?.();
   }
 
   #pushFlvWindow({ number, discontinuity, bytes }: DeliveredWindow): void {
