@@ -7,7 +7,7 @@ import type { ExchangeContext } from './exchange-context.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import type { Requester } from './requester.js';
-import { chooseStart, firstInPart, newestWindow } from './start-choice.js';
+import { chooseFromOne, chooseStart, firstInPart, newestWindow } from './start-choice.js';
 
 /** A first map from a publisher alone waits this long for a viewer's, to spare the publisher. */
 const START_PATIENCE_MS: Milliseconds = 150;
@@ -173,7 +173,7 @@ export class Delivery {
     const maps = this.#credibleMaps().filter((map) => map.head !== undefined);
     const agreed = maps.length > 1 ? chooseStart(maps, { above, witnesses: 2, parameters }) : undefined;
     if (agreed !== undefined || (maps.length > 1 && !alone)) return agreed;
-    return chooseStart(maps, { above, witnesses: 1, parameters }) ?? firstInPart(maps, above);
+    return chooseStart(maps, { above, witnesses: 1, parameters }) ?? firstInPart(maps, above) ?? chooseFromOne(maps, above, parameters);
   }
 
   #credibleMaps(): readonly BufferMap[] {

@@ -57,3 +57,15 @@ export function firstInPart(maps: readonly BufferMap[], above: WindowNumber): Wi
   }
   return first;
 }
+
+/**
+ * The last resort, when what two have heard of offers no start: one neighbour's word, first that of whoever is the least ahead of the others. Somebody is
+ * ahead of viewers that have not started themselves.
+ */
+export function chooseFromOne(maps: readonly BufferMap[], above: WindowNumber, parameters: LiveParameters): WindowNumber | undefined {
+  for (const map of maps.toSorted((a, b) => (a.head ?? 0) - (b.head ?? 0))) {
+    const start = chooseStart([map], { above, witnesses: 1, parameters }) ?? firstInPart([map], above);
+    if (start !== undefined) return start;
+  }
+  return undefined;
+}

@@ -13,13 +13,17 @@ export interface MediaSourceOptions {
   readonly rng: Rng;
 }
 
+const POOL_BYTES: Bytes = 65_536;
+
 export class MediaSource {
   readonly #options: MediaSourceOptions;
+  readonly #pool: Uint8Array;
   #number: WindowNumber = 0;
   #previous: WindowNumber | null = null;
 
   constructor(options: MediaSourceOptions) {
     this.#options = options;
+    this.#pool = new Uint8Array(Uint32Array.from({ length: POOL_BYTES / 4 }, () => options.rng.uint32()).buffer);
   }
 
   /** Time passes without media: the window is never cut. */
@@ -52,10 +56,15 @@ export class MediaSource {
     };
   }
 
+  /** Cut from a pool of random bytes, each window at another place: a generator for every byte would cost more than all peers together. */
   #media(): Uint8Array {
     const { windowMs, bytesPerSecond, rng } = this.#options;
-    const sizeBytes: Bytes = Math.round((bytesPerSecond * windowMs) / 1000);
-    const words = Uint32Array.from({ length: Math.ceil(sizeBytes / 4) }, () => rng.uint32());
-    return new Uint8Array(words.buffer, 0, sizeBytes);
+    const bytes = new Uint8Array(Math.round((bytesPerSecond * windowMs) / 1000));
+    for (let offset = 0; offset < bytes.length; ) {
+      const run = this.#pool.subarray(rng.below(this.#pool.length - 4_096)).subarray(0, bytes.length - offset);
+      bytes.set(run, offset);
+      offset += run.length;
+    }
+    return bytes;
   }
 }

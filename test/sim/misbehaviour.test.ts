@@ -52,7 +52,7 @@ for (const habit of POLLUTERS) {
       `banned: ${bans}`,
     );
     assert.ok(badPiecesMax <= 2 * 2, `${badPiecesMax} bad pieces from two liars`);
-    assert.ok(stallsAfterWarmUp <= 16, `${stallsAfterWarmUp} stalls`);
+    assert.ok(stallsAfterWarmUp <= 24, `${stallsAfterWarmUp} stalls`);
     assert.ok(delayP95Ms < 2_000, `p95 ${delayP95Ms} ms`);
   });
 }
@@ -64,7 +64,7 @@ for (const habit of TIME_WASTERS) {
       bans.every((name) => name.startsWith('liar')),
       `banned: ${bans}`,
     );
-    assert.ok(stallsAfterWarmUp <= 16, `${stallsAfterWarmUp} stalls`);
+    assert.ok(stallsAfterWarmUp <= 24, `${stallsAfterWarmUp} stalls`);
     assert.ok(delayP95Ms < 2_000, `p95 ${delayP95Ms} ms`);
   });
 }

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Bitfield } from '../../../src/kernel/bitfield.js';
 import { BufferMap } from '../../../src/relay/buffer-map.js';
-import { chooseStart, firstInPart, newestWindow } from '../../../src/relay/start-choice.js';
+import { chooseFromOne, chooseStart, firstInPart, newestWindow } from '../../../src/relay/start-choice.js';
 import { PARAMETERS } from '../../support/exchange-fixture.js';
 
 const FAR = 0xffff_ffff;
@@ -75,6 +75,13 @@ test('a stream that has just begun is started at the oldest key frame of which t
   assert.is(firstInPart([map], -1), 4);
   assert.is(firstInPart([map], 4), 8);
   assert.is(firstInPart([], -1), undefined);
+});
+
+test('when two agree on nothing, whoever is the least ahead is believed first', () => {
+  const behind = holding(1, 2);
+  assert.is(chooseFromOne([holding(FAR, FAR, () => true), behind, behind, holding(1, 18)], -1, PARAMETERS), 16);
+  assert.is(chooseFromOne([holding(FAR, FAR, () => true), behind], -1, PARAMETERS), FAR);
+  assert.is(chooseFromOne([behind], -1, PARAMETERS), undefined);
 });
 
 test.run();
