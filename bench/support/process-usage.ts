@@ -48,3 +48,38 @@ async function residentMib(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? Number.NaN) / 1024;
 }
+
+/**
+ * Time that one core spends in interrupts, from `begin` to `end`, in percent: there the kernel carries packets over loopback, and counts that for no
+ * process. Other processes' packets are in it too.
+ */
+export class InterruptMeter {
+  readonly #core: number;
+  #began: CoreTimes = { interrupts: 0, all: 0 };
+
+  constructor(core: number) {
+    this.#core = core;
+  }
+
+  async begin(): Promise<void> {
+    this.#began = await coreTimes(this.#core);
+  }
+
+  async end(): Promise<number> {
+    const { interrupts, all } = await coreTimes(this.#core);
+    return ((interrupts - this.#began.interrupts) / (all - this.#began.all)) * 100;
+  }
+}
+
+interface CoreTimes {
+  readonly interrupts: number;
+  readonly all: number;
+}
+
+/** Of `user nice system idle iowait irq softirq steal`. */
+async function coreTimes(core: number): Promise<CoreTimes> {
+  const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(await readFile('/proc/stat', 'utf8'))?.[1] ?? '';
+  const times = line.trim().split(/\s+/).slice(0, 8).map(Number);
+  const [, , , , , hard = 0, soft = 0] = times;
+  return { interrupts: hard + soft, all: times.reduce((sum, ticks) => sum + ticks, 0) };
+}

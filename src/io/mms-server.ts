@@ -21,7 +21,7 @@ export interface MmsServerOptions {
   /** 0 means any free port. */
   readonly port: number;
   readonly log: Log;
-  /** Packets wait this long for company. Default 40 ms: a tenth of the smallest buffer of a player. */
+  /** Packets wait this long for company. Default 10 ms: those of a window come all at once anyway, and ffmpeg's in bursts of a frame. */
   readonly flushMs?: Milliseconds;
   /** Bytes that may wait for one player. Default 4 MiB: 48 s at 700 kbit/s; ten seconds of the channel bind first. */
   readonly queueBytesMax?: Bytes;
@@ -35,7 +35,7 @@ export interface MmsServerOptions {
   readonly requestsPerSecondMax?: number;
 }
 
-const FLUSH_MS: Milliseconds = 40;
+const FLUSH_MS: Milliseconds = 10;
 const QUEUE_BYTES_MAX: Bytes = 4 * 1024 * 1024;
 const OVERFULL_MS_MAX: Milliseconds = 10_000;
 const CONNECTIONS_MAX = 8192;
