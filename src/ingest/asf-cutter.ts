@@ -6,9 +6,9 @@
  * sheet, 4.6 A, with N after the channel's window length instead of 2 s, for the delay's sake.
  *
  * **Numbers.** A window's number is k + base. The base is 0 for the first epoch. After a break it is the smallest multiple of 16 (0 included)
- * that lets numbers grow: publishers that watched the same break, and lost a different window or two over it, mostly still agree, and one that
- * joins afterwards often does. Where they might not, `adopt` takes over the base of a publisher that is on the air already, or the one that this
- * station saved before it was restarted.
+ * that would let numbers grow even from the beginning of the run of 256 windows in which it goes on: publishers that watched the same break mostly
+ * agree, also if they lost a different window or two over it or are back at different times. Where they might not, `adopt` takes over the base
+ * of a publisher that is on the air already; a station that was restarted goes on with the one that it saved.
  *
  * **Previous.** Two publishers should say the same of the same window, so what is said follows from k and not from what this
  * publisher happened to see: for k > 0 the window before exists in the source, and `previous` is number − 1, even if it was incomplete here
@@ -49,6 +49,8 @@ export interface AsfCutterOptions {
   readonly firstNumber?: WindowNumber;
   /** What `numbering` gave before a restart. */
   readonly numbering?: AsfNumbering;
+  /** `numbering` holds only if numbers stay above this one: a source may begin again under the same header. Default: none. */
+  readonly numberingAbove?: WindowNumber;
 }
 
 /** A new epoch: the caller publishes `header` again, for windows behind it are of no use without. */
@@ -98,6 +100,8 @@ const WINDOW_BYTES_MAX: Bytes = 1024 * 1024;
 const JUMP_WINDOWS = 16;
 /** Bases after a break are multiples of this, so that publishers agree on them most of the time. */
 const BASE_STEP = 16;
+/** Publishers that return to a source within the same run of so many windows choose the same base: 128 s at 0.5 s, twice the longest back-off. */
+const RETURN_WINDOWS = 256;
 const LOCATIONS = 0x1_0000_0000;
 const NUMBER_MAX = 0xffff_ffff;
 const TIME_JUMP_MS: Milliseconds = 10_000;
@@ -333,9 +337,11 @@ export class AsfCutter {
 
   #chooseBase(source: Source, index: number): number {
     const known = this.#numberings.get(keyOf(source.id));
-    const goesOn = known !== undefined && index + known > this.#lastNumber;
+    const goesOn = known !== undefined && index + known > Math.max(this.#lastNumber, this.#options.numberingAbove ?? -1);
     const lowest = Math.max(this.#lastNumber + 1, this.#options.firstNumber ?? 0);
-    const base = goesOn ? known : Math.max(0, Math.ceil((lowest - index) / BASE_STEP) * BASE_STEP);
+    // Two that watched the same break may be back behind it at different windows.
+    const from = this.#epochCount > 1 ? index - (index % RETURN_WINDOWS) : index;
+    const base = goesOn ? known : Math.max(0, Math.ceil((lowest - from) / BASE_STEP) * BASE_STEP);
     if (!goesOn && base > 0) this.#fresh = true;
     this.#remember({ epochId: source.id, base });
     return base;

@@ -1,6 +1,7 @@
 /**
  * Where a station's channel gets its media from, and what it makes of it. Implemented by `PushedSource` (RTMP) and `PulledSource` (MMS).
  */
+import type { AsfNumbering } from '../ingest/asf-cutter.js';
 import type { CutWindow } from '../ingest/window-cutter.js';
 import type { WindowNumber } from '../kernel/units.js';
 import type { Container } from './channel-output.js';
@@ -12,6 +13,12 @@ export interface ChannelSink {
   describe(metadata: Uint8Array): void;
   /** The numbers before this one have been used, also by earlier runs. */
   readonly firstNumber: WindowNumber;
+  /** What an earlier run gave to `remember`: other publishers of the source still use it. */
+  readonly numbering: AsfNumbering | undefined;
+  /** Numbers up to this one have certainly been used by then. */
+  readonly numberingAbove: WindowNumber;
+  /** How the source's own numbers become window numbers from now on; kept over restarts. */
+  remember(numbering: AsfNumbering): void;
 }
 
 export interface ChannelSource {

@@ -38,7 +38,9 @@ export class PulledSource implements ChannelSource {
   start(sink: ChannelSink): void {
     const { url, windowMs, rng, log } = this.#options;
     this.#sink = sink;
-    this.#cutter = new AsfCutter({ windowMs, hasher: nodeHasher, firstNumber: sink.firstNumber });
+    const { firstNumber, numbering, numberingAbove } = sink;
+    const goingOn = numbering ? { numbering, numberingAbove } : {};
+    this.#cutter = new AsfCutter({ windowMs, hasher: nodeHasher, firstNumber, ...goingOn });
     this.#source = MmsSource.open({ url, rng, log, onEvent: (event) => this.#onEvent(event) });
   }
 
@@ -82,6 +84,9 @@ export class PulledSource implements ChannelSource {
       this.#sink?.describe(cut.epoch.canonicalHeader);
       void this.#options.output.setAsfHeader(cut.epoch.canonicalHeader);
     }
+    if (cut.windows.length === 0) return;
+    const numbering = this.#cutter?.numbering;
+    if (numbering) this.#sink?.remember(numbering);
     for (const window of cut.windows) this.#options.output.pushWindow(window);
     this.#sink?.publish(cut.windows);
   }

@@ -4,11 +4,13 @@
  * Window numbers only grow, also over restarts: numbers are reserved on disk before they are used, and a new start goes on above them.
  */
 
+import type { AsfNumbering } from '../ingest/asf-cutter.js';
 import { canonicalSource, channelId, encodeDescriptor } from '../ingest/channel.js';
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/channel-link.js';
 import type { CutWindow } from '../ingest/window-cutter.js';
 import { nodeHasher } from '../io/crypto.js';
 import { loadState, saveState } from '../io/state-file.js';
+import { sameBytes } from '../kernel/bytes.js';
 import { Malformed, ShoalError } from '../kernel/errors.js';
 import type { Log, Signer } from '../kernel/ports.js';
 import type { InfoHash, WindowNumber } from '../kernel/units.js';
@@ -48,6 +50,9 @@ export interface StationChannelOptions {
  */
 const RESERVED_WINDOWS = 20;
 
+/** 8 bytes in hex. */
+const EPOCH_ID = /^[0-9a-f]{16}$/;
+
 /** The stream path of a channel in the media host. */
 export function streamPathOf(slug: string): string {
   return `/live/${slug}`;
@@ -63,12 +68,14 @@ export class StationChannel implements LocalChannel, ChannelSink {
   readonly declared: DeclaredChannel;
   readonly output: ChannelOutput;
   readonly firstNumber: WindowNumber;
+  readonly numberingAbove: WindowNumber;
   readonly #options: StationChannelOptions;
   readonly #log: Log;
   readonly #swarm: LiveSwarm;
   #lastNumber: WindowNumber;
   /** No number above this one has been used, also by earlier runs. */
   #reservedNumber: WindowNumber;
+  #numbering: AsfNumbering | undefined;
 
   /** @throws ShoalError `CHANNEL_NAME` when the source cannot be part of a descriptor. */
   constructor(options: StationChannelOptions) {
@@ -85,8 +92,11 @@ export class StationChannel implements LocalChannel, ChannelSink {
     const link: ChannelLink = { id: this.id, name: this.name, trackers, peers: [options.peerAddress] };
     this.link = formatMagnet(link);
     this.shoalLink = formatShoalLink(link);
-    this.#lastNumber = this.#reservedNumber = this.#load();
+    const saved = this.#load();
+    this.#lastNumber = this.#reservedNumber = saved.lastNumber;
+    this.#numbering = saved.numbering;
     this.firstNumber = this.#lastNumber === 0 ? 0 : this.#lastNumber + 1;
+    this.numberingAbove = this.#lastNumber - RESERVED_WINDOWS;
     this.#swarm = new LiveSwarm(context, { id: this.id, descriptor, signer, trackers, peers: [], onEvent: () => undefined });
   }
 
@@ -114,6 +124,17 @@ export class StationChannel implements LocalChannel, ChannelSink {
     }
   }
 
+  get numbering(): AsfNumbering | undefined {
+    return this.#numbering;
+  }
+
+  remember(numbering: AsfNumbering): void {
+    const known = this.#numbering;
+    if (known?.base === numbering.base && sameBytes(known.epochId, numbering.epochId)) return;
+    this.#numbering = numbering;
+    this.#save();
+  }
+
   describe(metadata: Uint8Array): void {
     this.#swarm.command({ kind: 'describe', metadata });
   }
@@ -130,21 +151,45 @@ export class StationChannel implements LocalChannel, ChannelSink {
     return `channel-${this.id}`;
   }
 
-  #load(): WindowNumber {
-    const state = loadState(this.#options.context.config.dataDir, this.#stateName, this.#log);
-    const number = typeof state === 'object' && state !== null && 'lastNumber' in state ? Number(state.lastNumber) : 0;
-    return Number.isSafeInteger(number) && number >= 0 ? number : 0;
+  #load(): SavedNumbers {
+    return savedNumbers(loadState(this.#options.context.config.dataDir, this.#stateName, this.#log));
   }
 
   #reserve(number: WindowNumber): void {
     if (this.#reservedNumber === number) return;
     this.#reservedNumber = number;
+    this.#save();
+  }
+
+  #save(): void {
+    const { epochId, base } = this.#numbering ?? {};
+    const numbering = epochId && { epochId: Buffer.from(epochId).toString('hex'), base };
     try {
-      saveState(this.#options.context.config.dataDir, this.#stateName, { lastNumber: number });
+      saveState(this.#options.context.config.dataDir, this.#stateName, { lastNumber: this.#reservedNumber, numbering });
     } catch (error) {
       this.#log.warn('the window number cannot be saved', { error: error instanceof Error ? error.message : String(error) });
     }
   }
+}
+
+interface SavedNumbers {
+  readonly lastNumber: WindowNumber;
+  readonly numbering: AsfNumbering | undefined;
+}
+
+/** What can be believed of a state file. */
+function savedNumbers(state: unknown): SavedNumbers {
+  const { lastNumber, numbering } = Object(state) as { lastNumber?: unknown; numbering?: unknown };
+  const { epochId, base } = Object(numbering) as { epochId?: unknown; base?: unknown };
+  const isNumbering = typeof epochId === 'string' && EPOCH_ID.test(epochId) && isCount(base);
+  return {
+    lastNumber: isCount(lastNumber) ? lastNumber : 0,
+    numbering: isNumbering ? { epochId: new Uint8Array(Buffer.from(epochId, 'hex')), base } : undefined,
+  };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** The channel's descriptor as bytes. */

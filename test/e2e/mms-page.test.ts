@@ -36,7 +36,10 @@ test.before(async () => {
     { name: H264, source: h264.url },
   ]);
   const settings = { 'station.testCard': false, 'station.channels': channels };
-  [station, plainStation] = await Promise.all([startStation({ settings }), startStation({ settings: { ...settings, 'relay.convert': false } })]);
+  [station, plainStation] = await Promise.all([
+    startStation({ settings }),
+    startStation({ settings: { ...settings, 'relay.convert': false } }),
+  ]);
   started.push(station, plainStation);
   browser = await openBrowser();
 });
@@ -96,7 +99,10 @@ async function pagePlays(viewer: ShoalProcess): Promise<void> {
   await page.goto(viewer.ready.page);
   await page.waitForSelector('video[data-state="playing"]', { timeout: PICTURE_MS });
   const video = 'document.querySelector("video")';
-  const [seconds, frames] = (await page.evaluate(`[${video}.currentTime, ${video}.getVideoPlaybackQuality().totalVideoFrames]`)) as [number, number];
+  const [seconds, frames] = (await page.evaluate(`[${video}.currentTime, ${video}.getVideoPlaybackQuality().totalVideoFrames]`)) as [
+    number,
+    number,
+  ];
   await holds(page, `${video}.currentTime > ${seconds + PLAY_SECONDS}`);
   assert.equal(await page.evaluate(`[${video}.videoWidth, ${video}.videoHeight]`), [320, 180]);
   const decoded = (await page.evaluate(`${video}.getVideoPlaybackQuality().totalVideoFrames`)) as number;

@@ -22,7 +22,8 @@ const LOOP_POINT =
 /** In the packet where a key frame begins there may be the end of a frame before it. */
 const BEFORE_THE_KEY_FRAME = /^.*warning: first frame is no keyframe$/gm;
 /** mpv breaks off what it is just reading when it has had enough. */
-const MPV_LEAVES = /^\[ffmpeg\] .*(?:Read (?:data packet|ext) header failed!|Recv other type packet -5|-1414092869|unexpected packet type 0x(?:abb6a7bb|ffffffff)).*$/gm;
+const MPV_LEAVES =
+  /^\[ffmpeg\] .*(?:Read (?:data packet|ext) header failed!|Recv other type packet -5|-1414092869|unexpected packet type 0x(?:abb6a7bb|ffffffff)).*$/gm;
 
 type Scheme = 'mmsh' | 'mmst' | 'mms';
 
@@ -107,7 +108,10 @@ test('a player that comes late begins at a packet with a key frame in it, althou
   const video = header.streams.find(({ type }) => type === 'video')?.number;
   const begun = packet.payloads.filter(({ stream, offsetBytes }) => stream === video && offsetBytes === 0);
   // The first bit of a WMV2 frame is 0 in a key frame.
-  assert.ok(begun.some(({ data }) => (data[0] ?? 0x80) < 0x80), 'no key frame begins in the first packet');
+  assert.ok(
+    begun.some(({ data }) => (data[0] ?? 0x80) < 0x80),
+    'no key frame begins in the first packet',
+  );
 });
 
 test.run();

@@ -1,5 +1,5 @@
 /** Stations that pull the same source on their own make the same pieces: over the same protocol, over different ones, and after the source was restarted. */
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -43,6 +43,12 @@ function dataDirWithKeysOf(station: ShoalProcess): string {
   return dataDir;
 }
 
+/** The highest number that a station may use without asking its disk again. */
+function reservedNumber({ dataDir, channel }: ShoalProcess): number {
+  const state = JSON.parse(readFileSync(join(dataDir, 'state', `channel-${channel.id}.json`), 'utf8')) as { lastNumber: number };
+  return state.lastNumber;
+}
+
 async function whenCommon(one: WindowCollector, other: WindowCollector, above = -1): Promise<void> {
   const enough = (): boolean => commonNumbers(one, other).filter((number) => number > above).length >= COMMON_WINDOWS;
   await until('both have made enough windows', enough, COMMON_MS).catch((error: Error) => {
@@ -82,6 +88,20 @@ test('when the source was restarted, both stations go on above the old numbers, 
   vlc = await VlcSource.start({ port: vlc.port });
   await whenCommon(one, other, last);
   assert.equal(differingNumbers(one, other), []);
+});
+
+test('a station that crashed and is started again goes on with the same pieces as the other', async () => {
+  const [one] = collectors as [WindowCollector];
+  const [, second] = stations as [ShoalProcess, ShoalProcess];
+  const last = (): number => Math.max(...one.windows.map(({ number }) => number));
+  // Numbers are reserved in advance, and those that a crash left unused must not make the rest differ.
+  await until('many reserved numbers are unused', () => reservedNumber(second) - last() > 12, 30_000);
+  second.signal('SIGKILL');
+  await second.program.whenExited(5_000);
+  const lastBefore = last();
+  const [, again] = await pull(vlc.url, { dataDir: second.dataDir });
+  await whenCommon(one, again, lastBefore);
+  assert.equal(differingNumbers(one, again), []);
 });
 
 test.run();

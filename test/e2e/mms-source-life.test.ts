@@ -146,9 +146,7 @@ test('players that connect again play, at the viewer that was never restarted', 
 /** What the log of a station says that pulls from a server with this header. */
 async function refusalOf(header: Uint8Array, features: string): Promise<string> {
   const server = await ScriptedServer.start((socket) => {
-    socket.end(
-      Buffer.concat([Buffer.from(`HTTP/1.0 200 OK\r\nPragma: features="${features}"\r\n\r\n`), encodeMmshHeader(header)]),
-    );
+    socket.end(Buffer.concat([Buffer.from(`HTTP/1.0 200 OK\r\nPragma: features="${features}"\r\n\r\n`), encodeMmshHeader(header)]));
   });
   const refusing = await startStation({ settings: pulling(`mmsh://127.0.0.1:${server.port}/film.wmv`) });
   await refusing.whenLogged(/is not tried again/);

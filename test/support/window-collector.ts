@@ -1,8 +1,9 @@
 /** A peer of one channel in this process: it takes every window from the swarm and keeps its manifest, which players never see. */
-import { nodeHasher, nodeVerifier } from '../../src/io/crypto.js';
-import { readConfigFiles } from '../../src/io/config-file.js';
-import { PeerNetwork } from '../../src/io/peer-network.js';
+
 import { parseLink } from '../../src/ingest/channel-link.js';
+import { readConfigFiles } from '../../src/io/config-file.js';
+import { nodeHasher, nodeVerifier } from '../../src/io/crypto.js';
+import { PeerNetwork } from '../../src/io/peer-network.js';
 import { Malformed } from '../../src/kernel/errors.js';
 import { TokenBucket } from '../../src/kernel/token-bucket.js';
 import { resolveConfig } from '../../src/plugins/config.js';
@@ -38,7 +39,15 @@ export class WindowCollector {
     if (parsed instanceof Malformed) throw new Error(parsed.reason);
     const { defaults } = readConfigFiles({ currentDir: temporaryFolder('collector') });
     const { config } = resolveConfig({ defaults });
-    const context = { config, log, network, hasher: nodeHasher, verifier: nodeVerifier, uplink: new TokenBucket(0), downlink: new TokenBucket(0) };
+    const context = {
+      config,
+      log,
+      network,
+      hasher: nodeHasher,
+      verifier: nodeVerifier,
+      uplink: new TokenBucket(0),
+      downlink: new TokenBucket(0),
+    };
     this.#network = network;
     this.#swarm = new LiveSwarm(context, {
       id: parsed.id,
@@ -71,5 +80,7 @@ export function commonNumbers(one: WindowCollector, other: WindowCollector): rea
 /** The windows under these numbers of which the pieces differ. */
 export function differingNumbers(one: WindowCollector, other: WindowCollector): readonly number[] {
   const pieces = new Map(other.windows.map((window) => [window.number, window.pieces]));
-  return one.windows.filter((window) => pieces.has(window.number) && pieces.get(window.number) !== window.pieces).map(({ number }) => number);
+  return one.windows
+    .filter((window) => pieces.has(window.number) && pieces.get(window.number) !== window.pieces)
+    .map(({ number }) => number);
 }

@@ -175,6 +175,23 @@ test('two publishers that lost different windows over a restart agree on the num
   assert.equal(numbers(feed(two, 23, 50)), [19, 20]);
 });
 
+test('two publishers that return behind a restart at different windows agree on the numbers', () => {
+  const other = simpleHeader({ packetBytes: PS, maxBitrate: 81_920 }, [videoStream(1, 'WMV1')]);
+  const [one, two] = [cutter(), cutter()];
+  for (const target of [one, two]) {
+    feed(target, 0, 170);
+    target.pushHeader(other);
+  }
+  assert.equal(numbers(feed(one, 0, 30)), [32, 33, 34]);
+  assert.equal(numbers(feed(two, 140, 160)), [46, 47]);
+});
+
+test('a saved numbering is not gone on with by a source that began again under the same header', () => {
+  const numbering = { epochId: EPOCH_ID, base: 0 };
+  assert.equal(numbers(feed(cutter({ firstNumber: 101, numbering, numberingAbove: 80 }), 5, 30)), [113, 114]);
+  assert.equal(numbers(feed(cutter({ firstNumber: 101, numbering, numberingAbove: 80 }), 895, 920)), [90, 91]);
+});
+
 test('a malformed header changes nothing', () => {
   const target = cutter();
   feed(target, 0, 15);
