@@ -16,11 +16,11 @@ import { Malformed } from '../kernel/errors.js';
 import type { Hasher, Log, Signer, Verifier } from '../kernel/ports.js';
 import { Rng } from '../kernel/rng.js';
 import type { TokenBucket } from '../kernel/token-bucket.js';
-import type { Bytes, InfoHash, Milliseconds } from '../kernel/units.js';
+import type { InfoHash, Milliseconds } from '../kernel/units.js';
 import type { ChannelStatus } from '../relay/channel-status.js';
 import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '../relay/live-exchange.js';
 import { type LiveMessage, liveCodec } from '../relay/live-message.js';
-import type { LiveParameters } from '../relay/live-parameters.js';
+import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../relay/live-parameters.js';
 import type { ShoalConfig } from './config.js';
 import { TrafficMeter } from './traffic-meter.js';
 
@@ -54,11 +54,6 @@ const EXTENSION = 'shoal_live';
 const SAMPLE_MS: Milliseconds = 1_000;
 /** No media for this long: the channel is not live. Longer than the encoders' usual hiccups, shorter than a person's patience. */
 const LIVE_MS: Milliseconds = 5_000;
-/** Memory for one channel's buffer: 30 s at 17 Mbit/s; at higher rates the buffer gets shorter, not larger. */
-const BUFFER_BYTES: Bytes = 64 * 1024 * 1024;
-const SILENT_NEIGHBOUR_MS: Milliseconds = 15_000;
-const GIVE_UP_MS: Milliseconds = 4_000;
-
 export class LiveSwarm {
   readonly #context: SwarmContext;
   readonly #options: LiveSwarmOptions;
@@ -212,7 +207,7 @@ function parametersOf(config: ShoalConfig, descriptor: ChannelDescriptor): LiveP
     pieceBytes,
     bufferBytes: BUFFER_BYTES,
     targetNeighbours: config.swarm.targetConnections,
-    silentMs: SILENT_NEIGHBOUR_MS,
+    silentMs: SILENT_MS,
     giveUpMs: GIVE_UP_MS,
   };
 }
