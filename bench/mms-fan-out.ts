@@ -7,6 +7,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { argv } from 'node:process';
+import type { ShoalProcess } from '../test/support/shoal-process.js';
 import { makeAsfRecording } from './support/asf-recording.js';
 import { PacedAsfSource } from './support/asf-source.js';
 import { BenchRun, type Row } from './support/bench-run.js';
@@ -51,7 +52,7 @@ await BenchRun.run('mms-fan-out', 60_000 + counts.length * 90_000, async (run) =
   const results: Result[] = [];
   for (const players of [0, ...counts]) {
     const idleMib = results[0]?.residentMib ?? Number.NaN;
-    const result = await measure(run, station.channel.watch.mms, station.program.pid, players, idleMib);
+    const result = await measure(run, source, station, players, idleMib);
     results.push(result);
     run.progress(`${players} players: ${show(result.cpuPercent, 1)} % of a core`);
     if (!(await statusNow(station)).live) throw new Error('The station has lost its source.');
@@ -78,28 +79,29 @@ function pin(pid: number, core: number): boolean {
   }
 }
 
-async function measure(run: BenchRun, url: string, pid: number, players: number, idleMib: number): Promise<Result> {
-  const crowd = await MmsCrowd.open(url, players);
+async function measure(run: BenchRun, source: PacedAsfSource, station: ShoalProcess, players: number, idleMib: number): Promise<Result> {
+  const crowd = await MmsCrowd.open(station.channel.watch.mms, players);
   run.onStop(() => crowd.stop());
   await run.wait(SETTLE_MS);
-  const usage = new UsageMeter(pid);
+  const usage = new UsageMeter(station.program.pid);
   const interrupts = new InterruptMeter(STATION_CORE);
   const before = await crowd.countBetweenBursts();
+  const sentBefore = source.sentPackets;
   await interrupts.begin();
   await usage.begin();
   await run.wait(MEASURED_MS);
   const after = await crowd.countBetweenBursts();
+  const sent = source.sentPackets - sentBefore;
   const { cpuPercent, residentMib } = await usage.end();
   const interruptPercent = await interrupts.end();
   await crowd.stop();
   const missing = after.missing - before.missing;
-  const wanted = players * (after.newest - before.newest);
   return {
     players,
     cpuPercent,
     interruptPercent,
     residentMib,
-    deliveredRatio: (after.packets - before.packets) / wanted,
+    deliveredRatio: (after.packets - before.packets) / (players * sent),
     missing,
     lost: after.lost,
     playerKib: ((residentMib - idleMib) * 1024) / players,

@@ -36,6 +36,11 @@ export class PacedAsfSource {
     return `mmsh://127.0.0.1:${this.#server.port}${PATH}`;
   }
 
+  /** Since the start. */
+  get sentPackets(): number {
+    return this.#next;
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#server.stop();

@@ -15,8 +15,6 @@ export interface CrowdCount {
   readonly packets: number;
   /** Packets missing between two that a player received. */
   readonly missing: number;
-  /** The highest packet number that any player has received. */
-  readonly newest: number;
 }
 
 const READ_BYTES = 256 * 1024;
@@ -35,7 +33,7 @@ class CrowdPlayer {
   lost = false;
   packets = 0;
   missing = 0;
-  newest = -1;
+  #newest = -1;
   #head: string | undefined = '';
   #skipBytes = 0;
   /** The beginning of a chunk's head that the last read cut off. */
@@ -75,8 +73,8 @@ class CrowdPlayer {
   }
 
   #count(number: number): void {
-    if (this.newest >= 0) this.missing += Math.max(0, number - this.newest - 1);
-    this.newest = number;
+    if (this.#newest >= 0) this.missing += Math.max(0, number - this.#newest - 1);
+    this.#newest = number;
     this.packets += 1;
   }
 }
@@ -110,12 +108,11 @@ function open(url: URL, localAddress: string): Promise<void> {
 }
 
 function count(): CrowdCount {
-  const total = { players: players.length, lost: 0, packets: 0, missing: 0, newest: -1 };
-  for (const { lost, packets, missing, newest } of players) {
+  const total = { players: players.length, lost: 0, packets: 0, missing: 0 };
+  for (const { lost, packets, missing } of players) {
     total.lost += lost ? 1 : 0;
     total.packets += packets;
     total.missing += missing;
-    total.newest = Math.max(total.newest, newest);
   }
   return total;
 }
