@@ -4,7 +4,7 @@
  * own share first (`live.revealMs=0`).
  */
 
-import type { ChannelStatus, TrafficByKind } from '../src/relay/channel-status.js';
+import type { ChannelStatus, TrafficByKind } from '../src/relay/endpoints/channel-status.js';
 import type { ShoalProcess } from '../test/support/shoal-process.js';
 import { BenchRun, type Row, type Settings } from './support/bench-run.js';
 import { DelayMeter } from './support/delay-meter.js';

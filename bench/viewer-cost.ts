@@ -4,7 +4,7 @@
 
 import { createSigner, generateSeed, nodeHasher, nodeVerifier } from '../src/io/crypto.js';
 import { encodeTag } from '../src/media/flv.js';
-import { decodeManifest, manifestIsSigned, signManifest, splitPieces, type WindowContent } from '../src/relay/manifest.js';
+import { decodeManifest, manifestIsSigned, signManifest, splitPieces, type WindowContent } from '../src/relay/exchange/manifest.js';
 import type { ShoalProcess } from '../test/support/shoal-process.js';
 import { BenchRun, type Row } from './support/bench-run.js';
 import { DelayMeter } from './support/delay-meter.js';

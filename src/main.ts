@@ -3,11 +3,11 @@
  */
 import { argv, env, exit } from 'node:process';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { readConfigFiles } from './io/config-file.js';
 import { generateSeed } from './io/crypto.js';
-import { KeyFile } from './io/key-file.js';
+import { readConfigFiles } from './io/files/config-file.js';
+import { KeyFile } from './io/files/key-file.js';
 import { createLogger } from './io/logger.js';
-import { launchPlayer, type PlayerName } from './io/player.js';
+import { launchPlayer, type PlayerName } from './io/programs/player.js';
 import { Terminal } from './io/terminal.js';
 import { ShoalError } from './kernel/errors.js';
 import type { Log } from './kernel/ports.js';

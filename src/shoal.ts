@@ -6,13 +6,13 @@
  */
 import { parseLink } from './ingest/channel-link.js';
 import { generateSeed, nodeHasher, nodeVerifier } from './io/crypto.js';
-import { HttpServer } from './io/http-server.js';
-import { KeyFile } from './io/key-file.js';
-import type { MediaHost, MediaHostOptions } from './io/media-host.js';
-import { MmsServer } from './io/mms-server.js';
+import { KeyFile } from './io/files/key-file.js';
+import { MmsServer } from './io/mms/mms-server.js';
 import { isLoopback, ownAddress } from './io/own-address.js';
-import { PeerNetwork } from './io/peer-network.js';
-import type { TrackerServer } from './io/tracker-server.js';
+import { PeerNetwork } from './io/peers/peer-network.js';
+import type { MediaHost, MediaHostOptions } from './io/rtmp/media-host.js';
+import type { TrackerServer } from './io/trackers/tracker-server.js';
+import { HttpServer } from './io/web/http-server.js';
 import { Malformed, ShoalError } from './kernel/errors.js';
 import type { Log } from './kernel/ports.js';
 import { TokenBucket } from './kernel/token-bucket.js';
@@ -24,10 +24,10 @@ import { PluginStack } from './plugins/plugin.js';
 import { Portal } from './plugins/portal.js';
 import { type PublishAddress, RTMP_APP, Station } from './plugins/station.js';
 import { Viewer } from './plugins/viewer.js';
-import type { ChannelStatus } from './relay/channel-status.js';
-import type { LocalChannel, WatchAddresses } from './relay/local-channel.js';
+import type { ChannelStatus } from './relay/endpoints/channel-status.js';
+import type { LocalChannel, WatchAddresses } from './relay/endpoints/local-channel.js';
 
-export { readConfigFiles } from './io/config-file.js';
+export { readConfigFiles } from './io/files/config-file.js';
 export { createLogger } from './io/logger.js';
 export { ShoalError } from './kernel/errors.js';
 export { resolveConfig, type ShoalConfig } from './plugins/config.js';
@@ -190,7 +190,7 @@ function startTracker(config: ShoalConfig, log: Log, stack: PluginStack, allow: 
   const { host, port, intervalMs } = config.tracker;
   // Loaded only here: a viewer starts faster without it.
   const start = async (): Promise<TrackerServer> => {
-    const { TrackerServer: Server } = await import('./io/tracker-server.js');
+    const { TrackerServer: Server } = await import('./io/trackers/tracker-server.js');
     return Server.start({ host, httpPort: port, udpPort: port, intervalMs, allow, log });
   };
   return startPart(stack, 'tracker', start, (tracker) => tracker.stop());
@@ -231,7 +231,7 @@ function startMms(config: ShoalConfig, stack: PluginStack, port: number, log: Lo
 
 /** Loaded only here: node-media-server takes longer to load than everything else together. */
 function startHost(stack: PluginStack, hostOptions: MediaHostOptions): Promise<MediaHost> {
-  const start = async (): Promise<MediaHost> => (await import('./io/media-host.js')).MediaHost.start(hostOptions);
+  const start = async (): Promise<MediaHost> => (await import('./io/rtmp/media-host.js')).MediaHost.start(hostOptions);
   return startPart(stack, 'media host', start, (host) => host.stop());
 }
 

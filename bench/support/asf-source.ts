@@ -1,8 +1,8 @@
 /**
  * The live MMS source of a measurement: our own MMS server, sending a recording in its own time and packet by packet.
  */
-import { MmsServer } from '../../src/io/mms-server.js';
-import { AsfFeed } from '../../src/relay/asf-feed.js';
+import { MmsServer } from '../../src/io/mms/mms-server.js';
+import { AsfFeed } from '../../src/relay/endpoints/asf-feed.js';
 import { MemoryLog } from '../../test/support/memory-log.js';
 import type { AsfRecording } from './asf-recording.js';
 

@@ -3,7 +3,7 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import type { ChannelStatus } from '../../src/relay/channel-status.js';
+import type { ChannelStatus } from '../../src/relay/endpoints/channel-status.js';
 import type { ShoalProcess } from '../../test/support/shoal-process.js';
 import type { PublishTarget } from './paced-publisher.js';
 

@@ -16,9 +16,9 @@ import { parseAsfPacket } from '../media/asf-packet.js';
 import { type AsfRecord, decodeAsfWindow } from '../media/asf-window.js';
 import { decodeTags, FlvParser, type FlvTag } from '../media/flv.js';
 import { type MmshChunk, MmshChunkReader } from '../media/mmsh-chunk.js';
-import { AsfFeed } from '../relay/asf-feed.js';
-import { AsfToFlv } from '../relay/asf-to-flv.js';
-import { TagFeed } from '../relay/tag-feed.js';
+import { AsfFeed } from '../relay/endpoints/asf-feed.js';
+import { AsfToFlv } from '../relay/endpoints/asf-to-flv.js';
+import { TagFeed } from '../relay/endpoints/tag-feed.js';
 import { Converter } from './converter.js';
 
 export type Container = 'flv' | 'asf';

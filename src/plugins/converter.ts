@@ -1,7 +1,7 @@
 /**
  * One conversion of a channel by ffmpeg, on demand: it runs while somebody needs it and a little longer, and starts again with back-off if it dies.
  */
-import { FfmpegPipe } from '../io/ffmpeg-pipe.js';
+import { FfmpegPipe } from '../io/programs/ffmpeg-pipe.js';
 import { systemClock } from '../io/system-clock.js';
 import { ShoalError } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';

@@ -1,8 +1,8 @@
 /**
  * What a person is told: where to watch, how to publish, the link, and how it goes. Plain text for a terminal.
  */
-import type { ChannelStatus } from '../relay/channel-status.js';
-import type { WatchAddresses } from '../relay/local-channel.js';
+import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
+import type { WatchAddresses } from '../relay/endpoints/local-channel.js';
 
 /** What the instructions need to know of a channel. */
 export interface InstructedChannel {

@@ -6,10 +6,10 @@
  */
 import { randomInt } from 'node:crypto';
 import { type ChannelDescriptor, decodeDescriptor } from '../ingest/channel.js';
-import type { PeerNetwork } from '../io/peer-network.js';
-import type { PeerInfo, Swarm } from '../io/swarm.js';
+import type { PeerNetwork } from '../io/peers/peer-network.js';
+import type { PeerInfo, Swarm } from '../io/peers/swarm.js';
 import { systemClock } from '../io/system-clock.js';
-import { TrackerClient } from '../io/tracker-client.js';
+import { TrackerClient } from '../io/trackers/tracker-client.js';
 import type { Connection } from '../kernel/connection.js';
 import { Engine } from '../kernel/engine.js';
 import { Malformed } from '../kernel/errors.js';
@@ -17,10 +17,10 @@ import type { Hasher, Log, Signer, Verifier } from '../kernel/ports.js';
 import { Rng } from '../kernel/rng.js';
 import type { TokenBucket } from '../kernel/token-bucket.js';
 import type { InfoHash, Milliseconds } from '../kernel/units.js';
-import type { ChannelStatus } from '../relay/channel-status.js';
-import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '../relay/live-exchange.js';
-import { type LiveMessage, liveCodec } from '../relay/live-message.js';
-import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../relay/live-parameters.js';
+import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
+import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '../relay/exchange/live-exchange.js';
+import { type LiveMessage, liveCodec } from '../relay/exchange/live-message.js';
+import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../relay/exchange/live-parameters.js';
 import type { ShoalConfig } from './config.js';
 import { TrafficMeter } from './traffic-meter.js';
 

@@ -1,9 +1,10 @@
 /**
  * The endpoints of this machine for one channel: who plays there, and what feeds them.
  */
-import type { MediaHost } from '../io/media-host.js';
-import type { MmsServer } from '../io/mms-server.js';
-import type { WatchAddresses } from '../relay/local-channel.js';
+
+import type { MmsServer } from '../io/mms/mms-server.js';
+import type { MediaHost } from '../io/rtmp/media-host.js';
+import type { WatchAddresses } from '../relay/endpoints/local-channel.js';
 import { ChannelOutput } from './channel-output.js';
 import type { SwarmContext } from './live-swarm.js';
 import type { Portal } from './portal.js';

@@ -1,9 +1,9 @@
 /**
  * The shapes that the page's API answers with, and the OpenAPI 3.1 document that says so. A test holds the two together.
  */
-import type { ChannelStatus } from '../relay/channel-status.js';
-import type { LocalChannel, WatchAddresses } from '../relay/local-channel.js';
-import type { FeedTracks } from '../relay/tag-feed.js';
+import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
+import type { LocalChannel, WatchAddresses } from '../relay/endpoints/local-channel.js';
+import type { FeedTracks } from '../relay/endpoints/tag-feed.js';
 
 /** One channel as `/api/channels` tells it. */
 export interface ChannelView {

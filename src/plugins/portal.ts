@@ -1,16 +1,16 @@
 /**
  * The portal: mounts the web page, its API and the FLV and HLS endpoints of a changing set of channels on one HTTP server.
  */
-import { FlvEgress } from '../io/flv-egress.js';
-import { HlsMuxer } from '../io/hls-muxer.js';
-import type { HttpServer, WebReply, WebRequest } from '../io/http-server.js';
-import { qrCodeSvg } from '../io/qr-code.js';
-import { type StaticFile, serveFiles } from '../io/static-files.js';
-import { WebSocketServer } from '../io/websocket-server.js';
+import { FlvEgress } from '../io/web/flv-egress.js';
+import { HlsMuxer } from '../io/web/hls-muxer.js';
+import type { HttpServer, WebReply, WebRequest } from '../io/web/http-server.js';
+import { qrCodeSvg } from '../io/web/qr-code.js';
+import { type StaticFile, serveFiles } from '../io/web/static-files.js';
+import { WebSocketServer } from '../io/web/websocket-server.js';
 import { invariant } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
 import type { Bytes, InfoHash } from '../kernel/units.js';
-import type { LocalChannel } from '../relay/local-channel.js';
+import type { LocalChannel } from '../relay/endpoints/local-channel.js';
 import { openApiDocument, type PortalView, viewChannel } from './portal-api.js';
 
 export interface PortalOptions {

@@ -7,7 +7,7 @@
 import { type AsfCut, AsfCutter } from '../ingest/asf-cutter.js';
 import type { SourceLifeEvent } from '../ingest/source-life.js';
 import { nodeHasher } from '../io/crypto.js';
-import { MmsSource } from '../io/mms-source.js';
+import { MmsSource } from '../io/mms/mms-source.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
 import type { Rng } from '../kernel/rng.js';

@@ -3,7 +3,7 @@
  */
 
 import { WindowCutter } from '../ingest/window-cutter.js';
-import type { MediaHost } from '../io/media-host.js';
+import type { MediaHost } from '../io/rtmp/media-host.js';
 import type { Log } from '../kernel/ports.js';
 import type { Bytes, Milliseconds } from '../kernel/units.js';
 import { classifyTag, type FlvTag, SCRIPT, VIDEO, withoutSetDataFrame } from '../media/flv.js';

@@ -1,8 +1,8 @@
 /**
  * Serves a feed to RTMP players through the media host of this process, as its publisher.
  */
-import type { HostPublisher, MediaHost } from '../io/media-host.js';
-import type { TagFeed } from '../relay/tag-feed.js';
+import type { HostPublisher, MediaHost } from '../io/rtmp/media-host.js';
+import type { TagFeed } from '../relay/endpoints/tag-feed.js';
 
 export class RtmpOutlet {
   readonly #publisher: HostPublisher;

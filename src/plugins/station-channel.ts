@@ -9,14 +9,14 @@ import { canonicalSource, channelId, encodeDescriptor } from '../ingest/channel.
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/channel-link.js';
 import type { CutWindow } from '../ingest/window-cutter.js';
 import { nodeHasher } from '../io/crypto.js';
-import { loadState, saveState } from '../io/state-file.js';
+import { loadState, saveState } from '../io/files/state-file.js';
 import { sameBytes } from '../kernel/bytes.js';
 import { Malformed, ShoalError } from '../kernel/errors.js';
 import type { Log, Signer } from '../kernel/ports.js';
 import type { InfoHash, WindowNumber } from '../kernel/units.js';
-import type { ChannelStatus } from '../relay/channel-status.js';
-import type { LocalChannel, WatchAddresses } from '../relay/local-channel.js';
-import type { TagFeed } from '../relay/tag-feed.js';
+import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
+import type { LocalChannel, WatchAddresses } from '../relay/endpoints/local-channel.js';
+import type { TagFeed } from '../relay/endpoints/tag-feed.js';
 import type { ChannelOutput, Container } from './channel-output.js';
 import type { ChannelSink, ChannelSource } from './channel-source.js';
 import { LiveSwarm, type SwarmContext } from './live-swarm.js';

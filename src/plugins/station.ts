@@ -6,15 +6,15 @@
  */
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { createSigner } from '../io/crypto.js';
-import type { KeyFile } from '../io/key-file.js';
-import type { MediaHost, PublishDecision, PublishRequest } from '../io/media-host.js';
-import type { MmsServer } from '../io/mms-server.js';
-import { startTestCard, type TestCard } from '../io/test-card.js';
+import type { KeyFile } from '../io/files/key-file.js';
+import type { MmsServer } from '../io/mms/mms-server.js';
+import { startTestCard, type TestCard } from '../io/programs/test-card.js';
+import type { MediaHost, PublishDecision, PublishRequest } from '../io/rtmp/media-host.js';
 import { ShoalError } from '../kernel/errors.js';
 import type { Log, Signer } from '../kernel/ports.js';
 import { Rng } from '../kernel/rng.js';
 import type { InfoHash, Milliseconds } from '../kernel/units.js';
-import type { WatchAddresses } from '../relay/local-channel.js';
+import type { WatchAddresses } from '../relay/endpoints/local-channel.js';
 import type { ChannelOutput } from './channel-output.js';
 import { slugOf } from './channel-slug.js';
 import type { ChannelSource } from './channel-source.js';

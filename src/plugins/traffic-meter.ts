@@ -2,8 +2,8 @@
  * Counts the bytes of one channel's exchange by what they carried, and turns totals into rates.
  */
 import type { Bytes, BytesPerSecond, Milliseconds } from '../kernel/units.js';
-import type { TrafficByKind } from '../relay/channel-status.js';
-import { type LiveMessage, TRAFFIC_KIND } from '../relay/live-message.js';
+import type { TrafficByKind } from '../relay/endpoints/channel-status.js';
+import { type LiveMessage, TRAFFIC_KIND } from '../relay/exchange/live-message.js';
 
 type Direction = 'up' | 'down';
 type Kind = Exclude<keyof TrafficByKind, 'total'>;

@@ -5,14 +5,14 @@
  */
 
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/channel-link.js';
-import type { MediaHost } from '../io/media-host.js';
-import type { MmsServer } from '../io/mms-server.js';
+import type { MmsServer } from '../io/mms/mms-server.js';
+import type { MediaHost } from '../io/rtmp/media-host.js';
 import type { InfoHash } from '../kernel/units.js';
 import { SCRIPT } from '../media/flv.js';
-import type { ChannelStatus } from '../relay/channel-status.js';
-import type { LiveEvent } from '../relay/live-exchange.js';
-import type { LocalChannel, WatchAddresses } from '../relay/local-channel.js';
-import type { TagFeed } from '../relay/tag-feed.js';
+import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
+import type { LocalChannel, WatchAddresses } from '../relay/endpoints/local-channel.js';
+import type { TagFeed } from '../relay/endpoints/tag-feed.js';
+import type { LiveEvent } from '../relay/exchange/live-exchange.js';
 import type { ChannelOutput, Container } from './channel-output.js';
 import { slugOf } from './channel-slug.js';
 import { LiveSwarm, type SwarmContext } from './live-swarm.js';

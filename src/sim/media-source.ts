@@ -3,7 +3,7 @@
  */
 import type { Rng } from '../kernel/rng.js';
 import type { Bytes, BytesPerSecond, Milliseconds, WindowNumber } from '../kernel/units.js';
-import type { WindowContent } from '../relay/manifest.js';
+import type { WindowContent } from '../relay/exchange/manifest.js';
 
 export interface MediaSourceOptions {
   readonly windowMs: Milliseconds;

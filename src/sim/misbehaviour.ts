@@ -4,8 +4,8 @@
 import { Bitfield } from '../kernel/bitfield.js';
 import type { Hasher, Signer } from '../kernel/ports.js';
 import type { InfoHash, WindowNumber } from '../kernel/units.js';
-import type { LiveMessage, WindowAvailability } from '../relay/live-message.js';
-import { SIGNATURE_BYTES, signedBytes } from '../relay/manifest.js';
+import type { LiveMessage, WindowAvailability } from '../relay/exchange/live-message.js';
+import { SIGNATURE_BYTES, signedBytes } from '../relay/exchange/manifest.js';
 import type { Tamper } from './live-world.js';
 
 /** What a liar needs to lie with. */

@@ -5,8 +5,8 @@ import type { Connection } from '../kernel/connection.js';
 import type { Engine } from '../kernel/engine.js';
 import type { Clock } from '../kernel/ports.js';
 import type { Bytes, Milliseconds, WindowNumber } from '../kernel/units.js';
-import type { LiveCommand, LiveEvent, LiveExchange, LiveTimer } from '../relay/live-exchange.js';
-import { type LiveMessage, TRAFFIC_KIND } from '../relay/live-message.js';
+import type { LiveCommand, LiveEvent, LiveExchange, LiveTimer } from '../relay/exchange/live-exchange.js';
+import { type LiveMessage, TRAFFIC_KIND } from '../relay/exchange/live-message.js';
 import { FRAME_OVERHEAD_BYTES, type Host } from './network.js';
 
 export type LiveEngine = Engine<LiveMessage, LiveCommand, LiveEvent, LiveTimer>;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AUDIO, classifyTag, encodeFlvHeader, encodeTag, type FlvTag, VIDEO } from '../../src/media/flv.js';
-import { AsfToFlv } from '../../src/relay/asf-to-flv.js';
+import { AsfToFlv } from '../../src/relay/endpoints/asf-to-flv.js';
 import { type AsfRecipe, recordAsf } from '../support/asf-recording.js';
 import { temporaryFolder } from '../support/program.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readConfigFile, readConfigFiles } from '../../src/io/config-file.js';
+import { readConfigFile, readConfigFiles } from '../../src/io/files/config-file.js';
 import { type ErrorCode, ShoalError } from '../../src/kernel/errors.js';
 import { resolveConfig } from '../../src/plugins/config.js';
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { HttpServer } from '../../src/io/http-server.js';
+import { HttpServer } from '../../src/io/web/http-server.js';
 import { ShoalError } from '../../src/kernel/errors.js';
 import { MemoryLog } from '../support/memory-log.js';
 import { ask, RawClient, request } from '../support/raw-http.js';

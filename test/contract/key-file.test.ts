@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { KeyFile } from '../../src/io/key-file.js';
+import { KeyFile } from '../../src/io/files/key-file.js';
 import { type ErrorCode, ShoalError } from '../../src/kernel/errors.js';
 
 const test = suite<{ dir: string }>('key file');

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MediaHost, type MediaHostOptions } from '../../src/io/media-host.js';
+import { MediaHost, type MediaHostOptions } from '../../src/io/rtmp/media-host.js';
 import { ShoalError } from '../../src/kernel/errors.js';
 import { classifyTag, type FlvTag } from '../../src/media/flv.js';
 import { MemoryLog } from '../support/memory-log.js';

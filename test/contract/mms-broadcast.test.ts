@@ -2,11 +2,11 @@
 import { connect, type Socket } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MmsServer } from '../../src/io/mms-server.js';
+import { MmsServer } from '../../src/io/mms/mms-server.js';
 import { ShoalError } from '../../src/kernel/errors.js';
 import { type MmshChunk, MmshChunkReader } from '../../src/media/mmsh-chunk.js';
 import { encodeMmstCommand, FROM_CLIENT } from '../../src/media/mmst-message.js';
-import { AsfFeed } from '../../src/relay/asf-feed.js';
+import { AsfFeed } from '../../src/relay/endpoints/asf-feed.js';
 import { simpleHeader } from '../support/asf-writer.js';
 import { MemoryLog } from '../support/memory-log.js';
 import { until } from '../support/until.js';

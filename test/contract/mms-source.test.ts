@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { SourcePacket } from '../../src/ingest/source-client.js';
 import type { SourceLifeEvent } from '../../src/ingest/source-life.js';
-import { MmsSource } from '../../src/io/mms-source.js';
+import { MmsSource } from '../../src/io/mms/mms-source.js';
 import { Rng } from '../../src/kernel/rng.js';
 import { encodeMmshData, encodeMmshHeader } from '../../src/media/mmsh-chunk.js';
 import { recordAsf } from '../support/asf-recording.js';

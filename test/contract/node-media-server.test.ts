@@ -11,7 +11,7 @@ import {
   hostContext,
   openBroadcast,
   startHost,
-} from '../../src/io/node-media-server.js';
+} from '../../src/io/rtmp/node-media-server.js';
 import { MemoryLog } from '../support/memory-log.js';
 
 const require = createRequire(import.meta.url);

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nodeHasher } from '../../src/io/crypto.js';
-import { PeerNetwork } from '../../src/io/peer-network.js';
+import { PeerNetwork } from '../../src/io/peers/peer-network.js';
 import { ShoalError } from '../../src/kernel/errors.js';
 import { MemoryLog } from '../support/memory-log.js';
 import { HalfPeer, handshakeBytes, INFO_HASH, randomPeerId, until, withNodes } from '../support/swarm-fixture.js';

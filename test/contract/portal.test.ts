@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { TagFeed } from '../../src/relay/tag-feed.js';
+import { TagFeed } from '../../src/relay/endpoints/tag-feed.js';
 import { publishLive, recordFlv } from '../support/flv-recording.js';
 import { IDLE_STATUS, type PortalFixture, startPortal } from '../support/portal-fixture.js';
 import { until } from '../support/until.js';

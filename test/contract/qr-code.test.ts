@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { QR_TEXT_BYTES_MAX, qrCodeSvg } from '../../src/io/qr-code.js';
+import { QR_TEXT_BYTES_MAX, qrCodeSvg } from '../../src/io/web/qr-code.js';
 
 test('a link becomes a square SVG that is dark on white', async () => {
   const svg = (await qrCodeSvg(`magnet:?xt=urn:btih:${'ab'.repeat(20)}&dn=Test%20card`)) ?? '';

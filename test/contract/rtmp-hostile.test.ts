@@ -5,8 +5,8 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MediaHost, type MediaHostOptions } from '../../src/io/media-host.js';
-import { hostContext } from '../../src/io/node-media-server.js';
+import { MediaHost, type MediaHostOptions } from '../../src/io/rtmp/media-host.js';
+import { hostContext } from '../../src/io/rtmp/node-media-server.js';
 import type { AmfValue } from '../../src/media/amf0.js';
 import { videoHeaderTag, videoTag } from '../support/media-fixture.js';
 import { MemoryLog } from '../support/memory-log.js';

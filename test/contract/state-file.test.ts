@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writeFileAtomically } from '../../src/io/atomic-file.js';
-import { loadState, saveState } from '../../src/io/state-file.js';
+import { writeFileAtomically } from '../../src/io/files/atomic-file.js';
+import { loadState, saveState } from '../../src/io/files/state-file.js';
 import { ShoalError } from '../../src/kernel/errors.js';
 import type { Log } from '../../src/kernel/ports.js';
 

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findFfmpeg } from '../../src/io/ffmpeg.js';
-import { launchPlayer } from '../../src/io/player.js';
-import { findProgram, installHint } from '../../src/io/program.js';
-import { startTestCard } from '../../src/io/test-card.js';
+import { findFfmpeg } from '../../src/io/programs/ffmpeg.js';
+import { launchPlayer } from '../../src/io/programs/player.js';
+import { findProgram, installHint } from '../../src/io/programs/program.js';
+import { startTestCard } from '../../src/io/programs/test-card.js';
 import { ShoalError } from '../../src/kernel/errors.js';
 import type { Log } from '../../src/kernel/ports.js';
 

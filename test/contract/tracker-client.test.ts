@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type PeerAddress, TrackerClient, type TrackerClientOptions } from '../../src/io/tracker-client.js';
-import { TrackerServer } from '../../src/io/tracker-server.js';
+import { type PeerAddress, TrackerClient, type TrackerClientOptions } from '../../src/io/trackers/tracker-client.js';
+import { TrackerServer } from '../../src/io/trackers/tracker-server.js';
 import { encodeBencode } from '../../src/kernel/bencode.js';
 import { MemoryLog } from '../support/memory-log.js';
 import { until } from '../support/until.js';
@@ -359,7 +359,7 @@ test('trackers of other schemes are left out with a warning, and the rest go on'
 
 test('after stop nothing keeps the process alive', async () => {
   const tracker = await startTracker();
-  const module = fileURLToPath(new URL('../../src/io/tracker-client.js', import.meta.url));
+  const module = fileURLToPath(new URL('../../src/io/trackers/tracker-client.js', import.meta.url));
   const script = `
     const { TrackerClient } = await import(${JSON.stringify(module)});
     const log = { debug() {}, info() {}, warn() {}, error() {}, child() { return log; } };

@@ -4,7 +4,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { announceByHttp, printable } from '../../src/io/tracker-http.js';
+import { announceByHttp, printable } from '../../src/io/trackers/tracker-http.js';
 import { encodeBencode } from '../../src/kernel/bencode.js';
 
 const bencoded = (fields: Parameters<typeof encodeBencode>[0]): Buffer => Buffer.from(encodeBencode(fields));

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { TrackerServer } from '../../src/io/tracker-server.js';
+import { TrackerServer } from '../../src/io/trackers/tracker-server.js';
 import { type BencodeDictionary, bencodeText, decodeBencode } from '../../src/kernel/bencode.js';
 import { ShoalError } from '../../src/kernel/errors.js';
 import { MemoryLog } from '../support/memory-log.js';

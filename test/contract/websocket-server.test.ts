@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { HttpServer } from '../../src/io/http-server.js';
-import { type BinarySocket, WebSocketServer } from '../../src/io/websocket-server.js';
+import { HttpServer } from '../../src/io/web/http-server.js';
+import { type BinarySocket, WebSocketServer } from '../../src/io/web/websocket-server.js';
 import { MemoryLog } from '../support/memory-log.js';
 import { ask, RawClient, request } from '../support/raw-http.js';
 import { until } from '../support/until.js';

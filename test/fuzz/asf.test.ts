@@ -9,8 +9,8 @@ import { AsfKeyDetector } from '../../src/media/asf-key-detector.js';
 import { parseAsfPacket } from '../../src/media/asf-packet.js';
 import { decodeAsfWindow } from '../../src/media/asf-window.js';
 import { encodedTagBytes } from '../../src/media/flv.js';
-import { AsfFeed } from '../../src/relay/asf-feed.js';
-import { AsfToFlv } from '../../src/relay/asf-to-flv.js';
+import { AsfFeed } from '../../src/relay/endpoints/asf-feed.js';
+import { AsfToFlv } from '../../src/relay/endpoints/asf-to-flv.js';
 import { corpusOf, forMutants } from '../support/mutation.js';
 
 const BUDGET_MS = 700;

@@ -13,7 +13,7 @@ import {
   splitLengthPrefixed,
 } from '../../src/media/avc.js';
 import { PictureClock } from '../../src/media/picture-clock.js';
-import { AsfToFlv } from '../../src/relay/asf-to-flv.js';
+import { AsfToFlv } from '../../src/relay/endpoints/asf-to-flv.js';
 import { packetise, simpleHeader, videoStream } from '../support/asf-writer.js';
 import { forMutants } from '../support/mutation.js';
 

@@ -5,8 +5,8 @@ import * as assert from 'uvu/assert';
 import { Rng } from '../../src/kernel/rng.js';
 import { readAudioConfig, readAudioFrame, readMetadataNumber, readVideoConfig, readVideoFrame } from '../../src/media/coded-media.js';
 import { AUDIO, VIDEO } from '../../src/media/flv.js';
-import { SegmentCutter } from '../../src/relay/segment-cutter.js';
-import { TagFeed } from '../../src/relay/tag-feed.js';
+import { SegmentCutter } from '../../src/relay/endpoints/segment-cutter.js';
+import { TagFeed } from '../../src/relay/endpoints/tag-feed.js';
 
 /** Each file is one tag type followed by its body. */
 const CORPUS = new URL('../../../test/fuzz/corpus/coded-media/', import.meta.url);

@@ -1,7 +1,7 @@
 /** The extended handshake under mutation: decoded or refused, and what we pass on to the wire package is small and plain. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decodeExtendedHandshake, encodeExtendedHandshake } from '../../src/io/extended-handshake.js';
+import { decodeExtendedHandshake, encodeExtendedHandshake } from '../../src/io/peers/extended-handshake.js';
 import { Malformed } from '../../src/kernel/errors.js';
 import { forMutants } from '../support/mutation.js';
 

@@ -1,7 +1,7 @@
 /** The frame guard under mutation: it returns, its frames are whole and bounded, and the cut of the stream changes nothing. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FrameGuard } from '../../src/io/frame-guard.js';
+import { FrameGuard } from '../../src/io/peers/frame-guard.js';
 import { Malformed } from '../../src/kernel/errors.js';
 import type { Rng } from '../../src/kernel/rng.js';
 import { forMutants } from '../support/mutation.js';

@@ -2,8 +2,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Malformed } from '../../src/kernel/errors.js';
-import { type LiveMessage, liveCodec, MAP_WINDOWS_MAX, PIECES_PER_MESSAGE_MAX } from '../../src/relay/live-message.js';
-import { PIECES_MAX } from '../../src/relay/manifest.js';
+import { type LiveMessage, liveCodec, MAP_WINDOWS_MAX, PIECES_PER_MESSAGE_MAX } from '../../src/relay/exchange/live-message.js';
+import { PIECES_MAX } from '../../src/relay/exchange/manifest.js';
 import { corpusOf, forMutants } from '../support/mutation.js';
 
 const BUDGET_MS = 800;

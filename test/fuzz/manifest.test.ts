@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { nodeVerifier } from '../../src/io/crypto.js';
 import { sameBytes } from '../../src/kernel/bytes.js';
 import { Malformed } from '../../src/kernel/errors.js';
-import { decodeManifest, KEY_MARKS_MAX, manifestIsSigned, PIECES_MAX } from '../../src/relay/manifest.js';
+import { decodeManifest, KEY_MARKS_MAX, manifestIsSigned, PIECES_MAX } from '../../src/relay/exchange/manifest.js';
 import { CHANNEL, OWNER, PIECE_BYTES } from '../support/exchange-fixture.js';
 import { corpusOf, forMutants } from '../support/mutation.js';
 

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nodeHasher } from '../../src/io/crypto.js';
-import { decodeMetadataMessage, MetadataExchange } from '../../src/io/metadata-exchange.js';
+import { decodeMetadataMessage, MetadataExchange } from '../../src/io/peers/metadata-exchange.js';
 import { Malformed } from '../../src/kernel/errors.js';
 import { forMutants } from '../support/mutation.js';
 import { hex } from '../support/swarm-fixture.js';

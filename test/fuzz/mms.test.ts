@@ -11,7 +11,7 @@ import type { Rng } from '../../src/kernel/rng.js';
 import { Rng as Seeded } from '../../src/kernel/rng.js';
 import { MmshChunkReader } from '../../src/media/mmsh-chunk.js';
 import { MmstReader } from '../../src/media/mmst-message.js';
-import { MmsPort } from '../../src/relay/mms-port.js';
+import { MmsPort } from '../../src/relay/endpoints/mms-port.js';
 import { simpleHeader } from '../support/asf-writer.js';
 import { forMutants } from '../support/mutation.js';
 

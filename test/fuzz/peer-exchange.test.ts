@@ -1,7 +1,7 @@
 /** Peer exchange under mutation: addresses that can be dialled, at most 50, or a refusal. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decodePexMessage } from '../../src/io/peer-exchange.js';
+import { decodePexMessage } from '../../src/io/peers/peer-exchange.js';
 import { Malformed } from '../../src/kernel/errors.js';
 import { addressScope, formatAddress, makeAddress } from '../../src/kernel/peer-address.js';
 import { forMutants } from '../support/mutation.js';

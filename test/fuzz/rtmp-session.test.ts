@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MediaHost } from '../../src/io/media-host.js';
+import { MediaHost } from '../../src/io/rtmp/media-host.js';
 import { Malformed } from '../../src/kernel/errors.js';
 import { Rng } from '../../src/kernel/rng.js';
 import { decodeAmf0 } from '../../src/media/amf0.js';

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { nodeVerifier } from '../../src/io/crypto.js';
 import { sameBytes } from '../../src/kernel/bytes.js';
 import { Malformed } from '../../src/kernel/errors.js';
-import { decodeStreamInfo, METADATA_BYTES_MAX, streamInfoIsSigned } from '../../src/relay/stream-info.js';
+import { decodeStreamInfo, METADATA_BYTES_MAX, streamInfoIsSigned } from '../../src/relay/exchange/stream-info.js';
 import { CHANNEL, OWNER } from '../support/exchange-fixture.js';
 import { corpusOf, forMutants } from '../support/mutation.js';
 

@@ -10,8 +10,8 @@ import { Malformed } from '../../src/kernel/errors.js';
 import { Rng } from '../../src/kernel/rng.js';
 import { encodeMmshChange, encodeMmshData, encodeMmshHeader, type MmshChunk, MmshChunkReader } from '../../src/media/mmsh-chunk.js';
 import { encodeMmstCommand, encodeMmstData, FROM_CLIENT, FROM_SERVER, type MmstMessage, MmstReader } from '../../src/media/mmst-message.js';
-import type { PlayerEffect } from '../../src/relay/mms-player.js';
-import { MmsPort } from '../../src/relay/mms-port.js';
+import type { PlayerEffect } from '../../src/relay/endpoints/mms-player.js';
+import { MmsPort } from '../../src/relay/endpoints/mms-port.js';
 import { bytesOf, simpleHeader } from '../support/asf-writer.js';
 
 const HEADER = simpleHeader();

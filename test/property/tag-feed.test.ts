@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AUDIO, type FlvTag, SCRIPT, VIDEO } from '../../src/media/flv.js';
-import { type FeedTag, TagFeed } from '../../src/relay/tag-feed.js';
+import { type FeedTag, TagFeed } from '../../src/relay/endpoints/tag-feed.js';
 import { audioHeaderTag, audioTag, metadataTag, videoHeaderTag, videoTag } from '../support/media-fixture.js';
 
 const HISTORY_BYTES = 4000;

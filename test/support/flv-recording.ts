@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Malformed } from '../../src/kernel/errors.js';
 import { classifyTag, FlvParser, type FlvTag } from '../../src/media/flv.js';
-import type { TagFeed } from '../../src/relay/tag-feed.js';
+import type { TagFeed } from '../../src/relay/endpoints/tag-feed.js';
 
 const run = promisify(execFile);
 

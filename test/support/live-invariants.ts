@@ -7,9 +7,9 @@
 import * as assert from 'uvu/assert';
 import { sameBytes } from '../../src/kernel/bytes.js';
 import type { ConnectionId, PieceIndex, WindowNumber } from '../../src/kernel/units.js';
-import type { LiveMessage } from '../../src/relay/live-message.js';
-import type { LiveEffect } from '../../src/relay/live-protocol.js';
-import { splitPieces } from '../../src/relay/manifest.js';
+import type { LiveMessage } from '../../src/relay/exchange/live-message.js';
+import type { LiveEffect } from '../../src/relay/exchange/live-protocol.js';
+import { splitPieces } from '../../src/relay/exchange/manifest.js';
 import type { LiveStep, LiveWorldOptions } from '../../src/sim/live-world.js';
 import type { SimPeer } from '../../src/sim/sim-peer.js';
 

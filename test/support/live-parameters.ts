@@ -1,8 +1,8 @@
 /** The live exchange's parameters as shipped, for tests that vary one of them. */
 import { fileURLToPath } from 'node:url';
-import { readConfigFile } from '../../src/io/config-file.js';
+import { readConfigFile } from '../../src/io/files/config-file.js';
 import { resolveConfig } from '../../src/plugins/config.js';
-import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../../src/relay/live-parameters.js';
+import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../../src/relay/exchange/live-parameters.js';
 
 const DEFAULTS_PATH = fileURLToPath(new URL('../../../config/default.json5', import.meta.url));
 const { live, swarm } = resolveConfig({ defaults: readConfigFile(DEFAULTS_PATH) }).config;

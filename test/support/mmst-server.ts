@@ -4,8 +4,8 @@
  * The honest one plays a recording in real time through the shipped server; the other writes whatever bytes a test gives it.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { MmsServer } from '../../src/io/mms-server.js';
-import { AsfFeed } from '../../src/relay/asf-feed.js';
+import { MmsServer } from '../../src/io/mms/mms-server.js';
+import { AsfFeed } from '../../src/relay/endpoints/asf-feed.js';
 import { type AsfRecipe, type AsfRecording, recordAsf } from './asf-recording.js';
 import { MemoryLog } from './memory-log.js';
 

@@ -1,5 +1,5 @@
 /** Drives the session of an MMS player by hand: what it answered, whether it closed, which timers run. */
-import type { MmsChannel, PlayerEvent, PlayerInput, PlayerSession, PlayerTimer } from '../../src/relay/mms-player.js';
+import type { MmsChannel, PlayerEvent, PlayerInput, PlayerSession, PlayerTimer } from '../../src/relay/endpoints/mms-player.js';
 import { bytesOf } from './asf-writer.js';
 
 export interface TestChannel extends MmsChannel {

@@ -1,9 +1,9 @@
 /** A portal on a real HTTP server with channels made of feeds, for tests and for looking at the page. */
-import { HttpServer } from '../../src/io/http-server.js';
+import { HttpServer } from '../../src/io/web/http-server.js';
 import { Portal } from '../../src/plugins/portal.js';
-import type { ChannelStatus } from '../../src/relay/channel-status.js';
-import type { LocalChannel } from '../../src/relay/local-channel.js';
-import { TagFeed } from '../../src/relay/tag-feed.js';
+import type { ChannelStatus } from '../../src/relay/endpoints/channel-status.js';
+import type { LocalChannel } from '../../src/relay/endpoints/local-channel.js';
+import { TagFeed } from '../../src/relay/endpoints/tag-feed.js';
 import { MemoryLog } from './memory-log.js';
 
 const NO_TRAFFIC = { media: 0, manifest: 0, map: 0, request: 0, control: 0, total: 0 };

@@ -1,8 +1,8 @@
 /** Real peer networks on loopback, and the half-peer that misbehaves: a raw socket with just enough of the protocol. */
 import { connect, type Socket } from 'node:net';
 import { nodeHasher } from '../../src/io/crypto.js';
-import { PeerNetwork, type PeerNetworkOptions } from '../../src/io/peer-network.js';
-import type { PeerInfo, Swarm, SwarmOptions } from '../../src/io/swarm.js';
+import { PeerNetwork, type PeerNetworkOptions } from '../../src/io/peers/peer-network.js';
+import type { PeerInfo, Swarm, SwarmOptions } from '../../src/io/peers/swarm.js';
 import { type BencodeInput, encodeBencode } from '../../src/kernel/bencode.js';
 import type { Connection } from '../../src/kernel/connection.js';
 import { Rng } from '../../src/kernel/rng.js';

@@ -1,9 +1,9 @@
 /** A peer of one channel in this process: it takes every window from the swarm and keeps its manifest, which players never see. */
 
 import { parseLink } from '../../src/ingest/channel-link.js';
-import { readConfigFiles } from '../../src/io/config-file.js';
 import { nodeHasher, nodeVerifier } from '../../src/io/crypto.js';
-import { PeerNetwork } from '../../src/io/peer-network.js';
+import { readConfigFiles } from '../../src/io/files/config-file.js';
+import { PeerNetwork } from '../../src/io/peers/peer-network.js';
 import { Malformed } from '../../src/kernel/errors.js';
 import { TokenBucket } from '../../src/kernel/token-bucket.js';
 import { resolveConfig } from '../../src/plugins/config.js';

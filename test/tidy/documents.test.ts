@@ -8,9 +8,9 @@ import { channelId, encodeDescriptor } from '../../src/ingest/channel.js';
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../../src/ingest/channel-link.js';
 import { createSigner, nodeHasher } from '../../src/io/crypto.js';
 import { Bitfield } from '../../src/kernel/bitfield.js';
-import { type LiveMessage, liveCodec } from '../../src/relay/live-message.js';
-import { signManifest } from '../../src/relay/manifest.js';
-import { signStreamInfo } from '../../src/relay/stream-info.js';
+import { type LiveMessage, liveCodec } from '../../src/relay/exchange/live-message.js';
+import { signManifest } from '../../src/relay/exchange/manifest.js';
+import { signStreamInfo } from '../../src/relay/exchange/stream-info.js';
 import { filesBelow, type SourceFile } from './tidy-rules.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));

@@ -5,7 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import type { ConfigFile } from '../../src/io/config-file.js';
+import type { ConfigFile } from '../../src/io/files/config-file.js';
 import type { ConfigOption } from '../../src/plugins/config.js';
 
 /** A text file, named by its path from the root with forward slashes. */
@@ -27,7 +27,7 @@ export const PURE_FOLDERS = ['kernel', 'media', 'ingest', 'relay', 'vod', 'inter
 /** Files directly in `src`; everything else has a folder, and thereby a layer. */
 const TOP_FILES = ['src/shoal.ts', 'src/main.ts'];
 /** Where the environment may be read: the command line, and the search for programs on PATH. */
-const ENVIRONMENT_READERS = ['src/main.ts', 'src/io/program.ts'];
+const ENVIRONMENT_READERS = ['src/main.ts', 'src/io/programs/program.ts'];
 /** The one package a pure file may import, and the file. */
 const PURE_PACKAGES: Readonly<Record<string, string>> = { 'src/kernel/bencode.ts': 'bencode' };
 const IMPURE =

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readConfigFile } from '../../src/io/config-file.js';
+import { readConfigFile } from '../../src/io/files/config-file.js';
 import { CONFIG_OPTIONS, resolveConfig } from '../../src/plugins/config.js';
 import {
   badDefaults,

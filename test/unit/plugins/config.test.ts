@@ -1,7 +1,7 @@
 /** The configuration's rules: which layer wins, which keys and values are refused and how, and how variables are named. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readConfigFiles } from '../../../src/io/config-file.js';
+import { readConfigFiles } from '../../../src/io/files/config-file.js';
 import { ShoalError } from '../../../src/kernel/errors.js';
 import { CONFIG_OPTIONS, type ConfigSources, resolveConfig, variableOf } from '../../../src/plugins/config.js';
 

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { progressLine, stationInstructions } from '../../../src/plugins/instructions.js';
-import type { ChannelStatus } from '../../../src/relay/channel-status.js';
+import type { ChannelStatus } from '../../../src/relay/endpoints/channel-status.js';
 
 const NO_BYTES = { media: 0, manifest: 0, map: 0, request: 0, control: 0, total: 0 };
 const WAITING: ChannelStatus = {

@@ -2,8 +2,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nodeHasher, nodeVerifier } from '../../../src/io/crypto.js';
 import { Malformed } from '../../../src/kernel/errors.js';
-import { type LiveMessage, liveCodec } from '../../../src/relay/live-message.js';
-import { decodeManifest, manifestIsSigned } from '../../../src/relay/manifest.js';
+import { type LiveMessage, liveCodec } from '../../../src/relay/exchange/live-message.js';
+import { decodeManifest, manifestIsSigned } from '../../../src/relay/exchange/manifest.js';
 import { type Forgery, HABITS, type HabitName, POLLUTERS, TIME_WASTERS, tamperOf } from '../../../src/sim/misbehaviour.js';
 import { CHANNEL, makeWindow, OWNER, PIECE_BYTES, STRANGER } from '../../support/exchange-fixture.js';
 

@@ -1,0 +1,45 @@
+/**
+ * The figures one channel reports, once a second, to the page, to `--json` and to the progress line: one shape for all three.
+ */
+import type { Bytes, BytesPerSecond, Milliseconds } from '../../kernel/units.js';
+
+/** Bytes on the peer wire by what they carried. `media` is piece payload alone; everything else is overhead. */
+export interface TrafficByKind {
+  readonly media: Bytes;
+  readonly manifest: Bytes;
+  readonly map: Bytes;
+  readonly request: Bytes;
+  readonly control: Bytes;
+  readonly total: Bytes;
+}
+
+export interface ChannelStatus {
+  /** `publisher`: this process holds the source. `viewer`: it takes the channel from the swarm. */
+  readonly role: 'publisher' | 'viewer';
+  /** Media arrived within the last few seconds. */
+  readonly live: boolean;
+  /** Connected neighbours. */
+  readonly peers: number;
+  /**
+   * For a viewer: how long a player that opened the channel at the first window could go on if nothing more came. For a publisher: media kept for
+   * upload. Seconds.
+   */
+  readonly bufferSeconds: number;
+  /** Since the start of the process. */
+  readonly upBytes: TrafficByKind;
+  readonly downBytes: TrafficByKind;
+  readonly upBytesPerSecond: BytesPerSecond;
+  readonly downBytesPerSecond: BytesPerSecond;
+  /** Part of the received media that came from peers that are not publishers, 0 to 1; null before the first piece and for a publisher. */
+  readonly shareFromPeers: number | null;
+  /** How far the oldest media of the newest delivered window lies behind the publisher; null for a publisher or before the first window. */
+  readonly delayMs: Milliseconds | null;
+  /** Windows handed to the local endpoints, or, for a publisher, windows signed. */
+  readonly windowsDelivered: number;
+  /** Windows given up and jumped over. */
+  readonly holes: number;
+  /** Requests that ran into the one-shot timeout. */
+  readonly timeouts: number;
+  /** Local players of all kinds right now. */
+  readonly players: number;
+}

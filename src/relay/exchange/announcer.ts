@@ -1,0 +1,88 @@
+/**
+ * Tells neighbours what is held here: news at once or in small batches, and the whole map now and then to repair what was lost.
+ *
+ * A piece is announced only when it is held and verified (invariant L1), and by a publisher only to those it has been dealt to.
+ */
+import type { WindowNumber } from '../../kernel/units.js';
+import type { ExchangeContext } from './exchange-context.js';
+import type { WindowAvailability } from './live-message.js';
+import type { Neighbour } from './neighbour.js';
+import type { BufferedWindow } from './window-buffer.js';
+import type { WindowShares } from './window-shares.js';
+
+export class Announcer {
+  readonly #context: ExchangeContext;
+  readonly #shares: WindowShares;
+
+  constructor(context: ExchangeContext, shares: WindowShares) {
+    this.#context = context;
+    this.#shares = shares;
+  }
+
+  /** Something of this window is new here: tell the neighbours that lack it, at once or with the next batch. */
+  note(window: BufferedWindow): void {
+    for (const neighbour of this.#context.neighbours.values()) {
+      if (!neighbour.map.holdsAll(window.number)) neighbour.news.add(window.number);
+    }
+    this.sendNews();
+  }
+
+  /** Sends the news that are due and comes back for the rest. */
+  sendNews(): void {
+    const { neighbours, nowMs, parameters } = this.#context;
+    let soonestMs = Number.POSITIVE_INFINITY;
+    for (const neighbour of neighbours.values()) {
+      // Who does not read what it is sent gets no more of it; the news wait.
+      if (neighbour.news.size === 0 || neighbour.blocked) continue;
+      const waitMs = neighbour.lastNewsMs + parameters.haveBatchMs - nowMs;
+      if (waitMs > 0) soonestMs = Math.min(soonestMs, waitMs);
+      else this.#sendNewsTo(neighbour);
+    }
+    if (soonestMs !== Number.POSITIVE_INFINITY) this.#context.schedule('news', soonestMs);
+  }
+
+  /** The timer `map`: every neighbour gets the whole map. */
+  sendMaps(): void {
+    for (const neighbour of this.#context.neighbours.values()) this.sendMap(neighbour);
+    this.#context.schedule('map', this.#context.parameters.mapPeriodMs);
+  }
+
+  /** The whole map; the first one with all details, later ones as short runs. */
+  sendMap(neighbour: Neighbour): void {
+    if (neighbour.blocked) return;
+    const windows: WindowAvailability[] = [];
+    for (const window of this.#context.buffer.windows()) {
+      const told = this.#availability(neighbour, window, !neighbour.informed || neighbour.news.has(window.number));
+      if (told) windows.push(told);
+    }
+    neighbour.informed = true;
+    neighbour.news.clear();
+    this.#send(neighbour, true, windows);
+  }
+
+  #sendNewsTo(neighbour: Neighbour): void {
+    const windows = [...neighbour.news].sort((a, b) => a - b).flatMap((number) => this.#newsOf(neighbour, number) ?? []);
+    neighbour.news.clear();
+    if (windows.length === 0) return;
+    neighbour.lastNewsMs = this.#context.nowMs;
+    this.#send(neighbour, false, windows);
+  }
+
+  #newsOf(neighbour: Neighbour, number: WindowNumber): WindowAvailability | undefined {
+    const window = this.#context.buffer.get(number);
+    return window && !neighbour.map.holdsAll(number) ? this.#availability(neighbour, window, true) : undefined;
+  }
+
+  #send(neighbour: Neighbour, full: boolean, windows: readonly WindowAvailability[]): void {
+    this.#context.send(neighbour, { kind: 'map', full, tail: this.#context.buffer.tail, windows });
+  }
+
+  /** What this neighbour may know of a window; undefined when it is nothing yet. */
+  #availability(neighbour: Neighbour, window: BufferedWindow, details: boolean): WindowAvailability | undefined {
+    const { number, key } = window;
+    const pieceCount = window.held.length;
+    const visible = this.#shares.visibleTo(neighbour.id, window);
+    if (visible.count === 0) return undefined;
+    return visible.full ? { number, key, held: null, pieceCount: details ? pieceCount : 0 } : { number, key, held: visible, pieceCount };
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * Hands windows out in order, chooses where to start, and jumps over what cannot be had any more.
+ */
+import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { BufferMap } from './buffer-map.js';
+import type { ExchangeContext } from './exchange-context.js';
+import type { PendingWindows } from './pending-windows.js';
+import type { Playout } from './playout.js';
+import type { Requester } from './requester.js';
+import { chooseFromOne, chooseStart, firstInPart, newestWindow } from './start-choice.js';
+
+/** A first map from a publisher alone waits this long for a viewer's, to spare the publisher. */
+const START_PATIENCE_MS: Milliseconds = 150;
+/** While neighbours name no common window to start at, they are given this long to agree. */
+const AGREEMENT_PATIENCE_MS: Milliseconds = 500;
+/** A chosen start whose manifest nobody could show in this time was a lie, or is gone. */
+const START_TRIAL_MS: Milliseconds = 1_500;
+/** Windows that nobody holds any more are given up after this long. */
+const UNOBTAINABLE_MS: Milliseconds = 1_000;
+
+export interface DeliveryParts {
+  readonly context: ExchangeContext;
+  readonly playout: Playout;
+  readonly requester: Requester;
+  readonly pending: PendingWindows;
+}
+
+export class Delivery {
+  readonly #context: ExchangeContext;
+  readonly #playout: Playout;
+  readonly #requester: Requester;
+  readonly #pending: PendingWindows;
+  /** The first window that a jump leaves out. */
+  #gapFrom: WindowNumber | undefined;
+  #firstMapMs: Milliseconds | undefined;
+  #firstWholeMs: Milliseconds | undefined;
+  windowsDelivered = 0;
+  windowsSkipped = 0;
+  /** Windows that came after their deadline. */
+  stalls = 0;
+  /** Of the last window: how old its oldest media was when it was delivered. */
+  delayMs: Milliseconds | null = null;
+
+  constructor({ context, playout, requester, pending }: DeliveryParts) {
+    this.#context = context;
+    this.#playout = playout;
+    this.#requester = requester;
+    this.#pending = pending;
+  }
+
+  /** Manifests below this number are not taken in any more. */
+  get lowestWanted(): WindowNumber {
+    const { tail, head } = this.#context.buffer;
+    return Math.max(tail, Math.min(this.#playout.next ?? 0, head ?? Number.MAX_SAFE_INTEGER));
+  }
+
+  /** What is left until a player that has played from the start runs dry. */
+  get bufferedMs(): Milliseconds {
+    const dueMs = this.#dueMs();
+    return dueMs === undefined ? 0 : Math.max(0, dueMs - this.#context.nowMs);
+  }
+
+  /** Windows being fetched that are not wanted any more are forgotten. */
+  prune(): void {
+    const lowest = this.lowestWanted;
+    const maps = this.#context.maps();
+    // A window that nobody speaks of any more was made up, or is gone.
+    this.#pending.keepOnly((number) => number >= lowest && maps.some((map) => map.get(number) !== undefined));
+    this.#requester.abandonBelow(lowest);
+  }
+
+  noteMap(): void {
+    this.#firstMapMs ??= this.#context.nowMs;
+  }
+
+  /** Delivers every window that is whole and next. */
+  deliver(): void {
+    const { nowMs } = this.#context;
+    if (this.#holdsBack()) return;
+    for (let dueMs = this.#dueMs(); ; dueMs = this.#dueMs()) {
+      const window = this.#playout.deliver(nowMs);
+      if (!window) return;
+      if (dueMs !== undefined && dueMs < nowMs) this.stalls += 1;
+      this.#reportGap(window.number);
+      const delayMs = Math.max(0, nowMs - window.originMs) + window.manifest.durationMs;
+      this.delayMs = delayMs;
+      this.windowsDelivered += 1;
+      this.#context.emit({ kind: 'window', manifest: window.manifest, bytes: window.join(), delayMs });
+    }
+  }
+
+  /** A jump is told of once it has come off, so that a jump that was called off is not. */
+  #reportGap(to: WindowNumber): void {
+    const from = this.#gapFrom;
+    this.#gapFrom = undefined;
+    if (from === undefined || to <= from) return;
+    this.windowsSkipped += to - from;
+    this.#context.emit({ kind: 'skipped', from, to });
+  }
+
+  /**
+   * The very first window waits until the stream is `startLagMs` ahead of it. That is so at once in a stream that has been on the air for a while; at the
+   * start of a stream everybody would otherwise play without any reserve.
+   */
+  #holdsBack(): boolean {
+    const { nowMs, parameters, buffer } = this.#context;
+    const first = this.#playout.lastDelivered ? undefined : this.#playout.candidate();
+    if (!first?.complete) return false;
+    this.#firstWholeMs ??= nowMs;
+    const aheadWindows = (newestWindow(this.#credibleMaps(), buffer.head) ?? 0) - first.number;
+    return aheadWindows * parameters.windowMs < parameters.startLagMs && nowMs - this.#firstWholeMs < parameters.startLagMs;
+  }
+
+  /** Chooses where to start, if that has not been done. False while it cannot be chosen yet. */
+  start(): boolean {
+    if (this.#playout.started) return true;
+    const { neighbours, nowMs } = this.#context;
+    const waitedMs = this.#firstMapMs === undefined ? 0 : nowMs - this.#firstMapMs;
+    const onlyPublishers = [...neighbours.values()].every((neighbour) => neighbour.publisher);
+    if (onlyPublishers && waitedMs < START_PATIENCE_MS) return false;
+    const start = this.#chooseStart(-1, waitedMs >= AGREEMENT_PATIENCE_MS);
+    if (start === undefined) return false;
+    this.#playout.moveTo(start);
+    return true;
+  }
+
+  /** Jumps over what cannot be had any more, to the next start that can. */
+  skipIfHopeless(): void {
+    const { nowMs, parameters, buffer } = this.#context;
+    const next = this.#playout.next;
+    if (next === undefined) return;
+    if (this.#playout.candidate()?.complete) {
+      this.#context.deliverDue = true;
+      return;
+    }
+    if (this.#anchorIsHearsay) return this.#startWasFalse() ? this.#dropStart() : undefined;
+    const newest = newestWindow(this.#credibleMaps(), buffer.head) ?? 0;
+    if (newest <= next) return this.#playout.idle(nowMs);
+    const blockedMs = this.#playout.blockedMs(nowMs);
+    const lateMs = this.#playout.lastDelivered ? nowMs - this.#playout.deadlineMs(next, nowMs) : blockedMs;
+    const unobtainable = blockedMs > UNOBTAINABLE_MS && this.#context.neighbours.size > 0 && !this.#obtainable(next);
+    if (!unobtainable && !(blockedMs > parameters.giveUpMs && lateMs > parameters.giveUpMs)) return;
+    const target = this.#nextStart(next);
+    if (target !== undefined) this.#skipTo(next, target);
+  }
+
+  /** A start has been chosen, and nobody has shown the owner's signature for it yet. */
+  get #anchorIsHearsay(): boolean {
+    const { anchor } = this.#playout;
+    return anchor !== undefined && this.#context.buffer.get(anchor) === undefined;
+  }
+
+  #startWasFalse(): boolean {
+    const { anchor } = this.#playout;
+    const blockedMs = this.#playout.blockedMs(this.#context.nowMs);
+    return blockedMs > START_TRIAL_MS || !this.#context.maps().some((map) => anchor !== undefined && map.get(anchor));
+  }
+
+  /** Those who named it are not listened to when another start is chosen, unless there is nobody else. */
+  #dropStart(): void {
+    const { anchor } = this.#playout;
+    for (const neighbour of this.#context.neighbours.values()) {
+      if (anchor !== undefined && neighbour.map.get(anchor)) neighbour.credible = false;
+    }
+    this.#playout.forgetAnchor();
+    const start = this.#chooseStart(this.#playout.lastDelivered?.number ?? -1, true);
+    if (start !== undefined) this.#playout.moveTo(start);
+  }
+
+  /** `alone`: one neighbour's word is enough, because others have had time to speak. */
+  #chooseStart(above: WindowNumber, alone: boolean): WindowNumber | undefined {
+    const { parameters } = this.#context;
+    const maps = this.#credibleMaps().filter((map) => map.head !== undefined);
+    const agreed = maps.length > 1 ? chooseStart(maps, { above, witnesses: 2, parameters }) : undefined;
+    if (agreed !== undefined || (maps.length > 1 && !alone)) return agreed;
+    return chooseStart(maps, { above, witnesses: 1, parameters }) ?? firstInPart(maps, above) ?? chooseFromOne(maps, above, parameters);
+  }
+
+  #credibleMaps(): readonly BufferMap[] {
+    const neighbours = [...this.#context.neighbours.values()];
+    const credible = neighbours.filter((neighbour) => neighbour.credible);
+    return (credible.length > 0 ? credible : neighbours).map(({ map }) => map);
+  }
+
+  /** When the player would run dry without the next window; undefined before the first delivery. */
+  #dueMs(): Milliseconds | undefined {
+    const next = this.#playout.next;
+    return this.#playout.lastDelivered && next !== undefined ? this.#playout.deadlineMs(next, this.#context.nowMs) : undefined;
+  }
+
+  /** Somebody holds what the next window lacks; a window nobody has described yet counts as lacking everything. */
+  #obtainable(number: WindowNumber): boolean {
+    const window = this.#playout.candidate();
+    const wanted = window?.number ?? number;
+    if (this.#pending.hasAny(wanted) || this.#requester.awaits(wanted)) return true;
+    return this.#context.maps().some((map) => {
+      if (!window) return map.get(wanted) !== undefined;
+      for (let piece = 0; piece < window.held.length; piece++) if (!window.held.has(piece) && map.holds(wanted, piece)) return true;
+      return false;
+    });
+  }
+
+  #nextStart(after: WindowNumber): WindowNumber | undefined {
+    const { buffer } = this.#context;
+    for (const window of buffer.windows()) if (window.number > after && window.key && window.complete) return window.number;
+    return this.#chooseStart(after, true);
+  }
+
+  #skipTo(from: WindowNumber, to: WindowNumber): void {
+    this.#playout.moveTo(to);
+    this.#requester.abandonBelow(to);
+    // While nothing has been played, nothing is missing in what was.
+    if (this.#playout.lastDelivered) this.#gapFrom ??= from;
+    this.#context.deliverDue = true;
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * What the parts of one live exchange share: its options, its buffer, its neighbours, the time of this step, and the effects of it.
+ *
+ * A part never calls the part that called it. What a step makes necessary at its end (delivering, planning) is noted here, and
+ * `LiveExchange` sees to it once, however often it was noted.
+ */
+import type { Hasher, Signer, Verifier } from '../../kernel/ports.js';
+import type { DisconnectReason } from '../../kernel/protocol.js';
+import type { Rng } from '../../kernel/rng.js';
+import type { TokenBucket } from '../../kernel/token-bucket.js';
+import type { ConnectionId, InfoHash, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { BufferMap } from './buffer-map.js';
+import type { LiveMessage } from './live-message.js';
+import type { LiveParameters } from './live-parameters.js';
+import type { LiveEffect, LiveEvent, LiveTimer } from './live-protocol.js';
+import type { Neighbour } from './neighbour.js';
+import { WindowBuffer } from './window-buffer.js';
+
+export interface LiveExchangeOptions {
+  readonly channel: InfoHash;
+  /** Public key of the channel's owner, from the descriptor. */
+  readonly owner: Uint8Array;
+  readonly parameters: LiveParameters;
+  readonly hasher: Hasher;
+  readonly verifier: Verifier;
+  /** Present for a publisher. */
+  readonly signer?: Signer;
+  readonly rng: Rng;
+  /** Shared by all channels of the process. */
+  readonly uplink: TokenBucket;
+  readonly downlink: TokenBucket;
+}
+
+export class ExchangeContext {
+  readonly options: LiveExchangeOptions;
+  readonly parameters: LiveParameters;
+  readonly buffer: WindowBuffer;
+  readonly neighbours = new Map<ConnectionId, Neighbour>();
+  nowMs: Milliseconds = 0;
+  /** The next window may have become whole. */
+  deliverDue = false;
+  /** There may be something to ask for. */
+  planDue = false;
+  /** Neighbours that have shown themselves to be misbehaving in this step, and how. */
+  readonly #accused = new Map<Neighbour, string>();
+  #effects: LiveEffect[] = [];
+
+  constructor(options: LiveExchangeOptions) {
+    this.options = options;
+    this.parameters = options.parameters;
+    this.buffer = new WindowBuffer(options.parameters.bufferWindows, options.parameters.bufferBytes);
+  }
+
+  get isPublisher(): boolean {
+    return this.options.signer !== undefined;
+  }
+
+  maps(): readonly BufferMap[] {
+    return [...this.neighbours.values()].map((neighbour) => neighbour.map);
+  }
+
+  /** Whether anybody speaks of a window between the two, both excluded. */
+  isAnnounced(after: WindowNumber, before: WindowNumber): boolean {
+    for (const { map } of this.neighbours.values()) for (const number of map.numbers()) if (number > after && number < before) return true;
+    return false;
+  }
+
+  /** The neighbour is banned at the end of this step. */
+  accuse(neighbour: Neighbour, detail: string): void {
+    if (!this.#accused.has(neighbour)) this.#accused.set(neighbour, detail);
+  }
+
+  takeAccused(): readonly (readonly [Neighbour, string])[] {
+    if (this.#accused.size === 0) return [];
+    const accused = [...this.#accused];
+    this.#accused.clear();
+    return accused;
+  }
+
+  send(neighbour: Neighbour, message: LiveMessage): void {
+    if (message.kind === 'piece') this.options.uplink.take(message.payload.length, this.nowMs);
+    this.#effects.push({ kind: 'send', to: neighbour.id, message });
+  }
+
+  schedule(timer: LiveTimer, delayMs: Milliseconds): void {
+    this.#effects.push({ kind: 'schedule', timer, delayMs });
+  }
+
+  cancel(timer: LiveTimer): void {
+    this.#effects.push({ kind: 'cancel', timer });
+  }
+
+  connect(want: number): void {
+    this.#effects.push({ kind: 'connect', want });
+  }
+
+  disconnect(peer: ConnectionId, reason: DisconnectReason): void {
+    this.#effects.push({ kind: 'disconnect', peer, reason });
+  }
+
+  emit(event: LiveEvent): void {
+    this.#effects.push({ kind: 'emit', event });
+  }
+
+  takeEffects(): readonly LiveEffect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+}

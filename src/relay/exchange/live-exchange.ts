@@ -1,0 +1,276 @@
+/**
+ * The live exchange of one channel: peers swap signed windows piece by piece, by pull.
+ *
+ * A pure core (`Protocol`): the engine drives it over real sockets and in the simulator alike. A publisher feeds windows in with
+ * `publish`; a viewer gets them out as `window` events, in order, each checked against a manifest that the channel's owner signed. Every
+ * peer serves what it holds. After CoolFish (live module) and the algorithm sheet, section 5, with two additions of our own:
+ *
+ * - a publisher reveals a new window in shares, one neighbour each, so that about one copy leaves it however many viewers there are;
+ * - announcements follow events at once and carry piece counts and key flags, so that a piece can be asked for before its manifest is here.
+ *
+ * Never trusts: pieces are stored, played and forwarded only after their hash matched; maps only steer requests. All state is bounded by
+ * the buffer, the neighbours and fixed caps per neighbour.
+ *
+ * This file composes the parts and hands each input to the one it belongs to:
+ * `Announcer` (maps and news), `Publication` and `WindowShares` (a publisher's new windows), `StreamDescription` (script metadata),
+ * `Uploader` (serving), `Requester` (asking), `Receiver` (verifying), `Delivery` (playing in order, starting, skipping).
+ */
+import type { DisconnectReason, Input, Protocol } from '../../kernel/protocol.js';
+import type { Bytes, ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import { Announcer } from './announcer.js';
+import { Delivery } from './delivery.js';
+import { ExchangeContext, type LiveExchangeOptions } from './exchange-context.js';
+import { LIVE_VERSION, type LiveMessage } from './live-message.js';
+import type { LiveCommand, LiveEffect, LiveEvent, LiveTimer } from './live-protocol.js';
+import { Neighbour } from './neighbour.js';
+import { PendingWindows } from './pending-windows.js';
+import { Playout } from './playout.js';
+import { Publication } from './publication.js';
+import { Receiver } from './receiver.js';
+import { Requester } from './requester.js';
+import { StreamDescription } from './stream-description.js';
+import { Uploader } from './uploader.js';
+import { WindowShares } from './window-shares.js';
+
+export type { LiveExchangeOptions } from './exchange-context.js';
+export type { LiveCommand, LiveEvent, LiveTimer } from './live-protocol.js';
+
+/** Counters for the page and the log. */
+export interface LiveFigures {
+  readonly neighbours: number;
+  readonly bufferedMs: Milliseconds;
+  readonly windowsDelivered: number;
+  readonly windowsSkipped: number;
+  readonly firstTimeouts: number;
+  readonly duplicateBytes: Bytes;
+  readonly fromPublishersBytes: Bytes;
+  readonly fromPeersBytes: Bytes;
+  readonly badPieces: number;
+  readonly stalls: number;
+  readonly delayMs: Milliseconds | null;
+  readonly head: WindowNumber | null;
+}
+
+/** A gap between ticks beyond this means that the process did not run. */
+const SLEEP_MS: Milliseconds = 2_000;
+
+export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEvent, LiveTimer> {
+  readonly #context: ExchangeContext;
+  readonly #playout: Playout;
+  readonly #pending = new PendingWindows();
+  readonly #shares = new WindowShares();
+  readonly #announcer: Announcer;
+  readonly #publication: Publication;
+  readonly #description: StreamDescription;
+  readonly #uploader: Uploader;
+  readonly #requester: Requester;
+  readonly #receiver: Receiver;
+  readonly #delivery: Delivery;
+  #lastTickMs: Milliseconds | undefined;
+  /** Everything that speaks of windows below this one has been forgotten. */
+  #prunedTail: WindowNumber = 0;
+
+  constructor(options: LiveExchangeOptions) {
+    const context = new ExchangeContext(options);
+    this.#context = context;
+    this.#playout = new Playout(options.parameters, context.buffer, (after, before) => context.isAnnounced(after, before));
+    this.#announcer = new Announcer(context, this.#shares);
+    this.#publication = new Publication(context, this.#shares, this.#announcer);
+    this.#description = new StreamDescription(context);
+    this.#uploader = new Uploader(context);
+    this.#requester = new Requester(context, this.#playout, this.#pending);
+    this.#receiver = new Receiver({ context, announcer: this.#announcer, requester: this.#requester, pending: this.#pending });
+    this.#delivery = new Delivery({ context, playout: this.#playout, requester: this.#requester, pending: this.#pending });
+  }
+
+  handle(input: Input<LiveMessage, LiveCommand, LiveTimer>, nowMs: Milliseconds): readonly LiveEffect[] {
+    this.#context.nowMs = nowMs;
+    this.#noticeSleep();
+    this.#dispatch(input);
+    this.#settle();
+    return this.#context.takeEffects();
+  }
+
+  figures(nowMs: Milliseconds): LiveFigures {
+    this.#context.nowMs = nowMs;
+    const { neighbours, buffer, isPublisher, parameters } = this.#context;
+    const { duplicateBytes, fromPublishersBytes, fromPeersBytes, badPieces } = this.#receiver;
+    const { windowsDelivered, windowsSkipped, stalls, delayMs, bufferedMs } = this.#delivery;
+    return {
+      neighbours: neighbours.size,
+      bufferedMs: isPublisher ? buffer.count * parameters.windowMs : bufferedMs,
+      windowsDelivered: isPublisher ? this.#publication.windowsPublished : windowsDelivered,
+      windowsSkipped,
+      firstTimeouts: this.#requester.firstTimeouts,
+      duplicateBytes,
+      fromPublishersBytes,
+      fromPeersBytes,
+      badPieces,
+      stalls,
+      delayMs,
+      head: buffer.head ?? null,
+    };
+  }
+
+  #dispatch(input: Input<LiveMessage, LiveCommand, LiveTimer>): void {
+    switch (input.kind) {
+      case 'command':
+        return this.#onCommand(input.command);
+      case 'timer':
+        return this.#onTimer(input.timer);
+      case 'peer-up':
+        return this.#onPeerUp(input.peer);
+      case 'peer-down':
+        return this.#onPeerDown(input.peer);
+      case 'peer-blocked':
+      case 'peer-drained':
+        return this.#onPressure(input.peer, input.kind === 'peer-blocked');
+      case 'message':
+        return this.#onMessage(input.from, input.message);
+    }
+  }
+
+  /** What the step made necessary: bans first, then what can be played, then what to ask for. */
+  #settle(): void {
+    const context = this.#context;
+    for (const [neighbour, detail] of context.takeAccused()) this.#drop(neighbour, { kind: 'misbehaved', detail });
+    const { deliverDue, planDue } = context;
+    context.deliverDue = context.planDue = false;
+    if (context.isPublisher) return;
+    if (deliverDue) this.#delivery.deliver();
+    if (planDue && this.#delivery.start()) this.#requester.plan();
+  }
+
+  #onCommand(command: LiveCommand): void {
+    const { parameters } = this.#context;
+    if (command.kind === 'publish') {
+      this.#description.beforeWindow(command.content.number);
+      return this.#publication.publish(command.content);
+    }
+    if (command.kind === 'describe') return this.#description.describe(command.metadata);
+    this.#context.schedule('tick', parameters.tickMs);
+    this.#context.schedule('map', parameters.mapPeriodMs);
+    this.#context.connect(parameters.targetNeighbours);
+  }
+
+  #onTimer(timer: LiveTimer): void {
+    if (timer === 'tick') return this.#tick();
+    if (timer === 'map') return this.#announcer.sendMaps();
+    if (timer === 'news') return this.#announcer.sendNews();
+    if (timer === 'upload') return this.#uploader.onTimer();
+    const [name, window, piece] = timer.split(':');
+    if (name === 'reveal') return this.#publication.reveal(Number(window));
+    this.#requester.onTimeout(Number(window), Number(piece));
+  }
+
+  #onPeerUp(peer: ConnectionId): void {
+    const neighbour = new Neighbour(peer, this.#context.nowMs);
+    this.#context.neighbours.set(peer, neighbour);
+    this.#context.send(neighbour, { kind: 'hello', version: LIVE_VERSION, publisher: this.#context.isPublisher });
+    this.#description.greet(neighbour);
+    this.#announcer.sendMap(neighbour);
+  }
+
+  #onPeerDown(peer: ConnectionId): void {
+    const neighbour = this.#context.neighbours.get(peer);
+    if (!neighbour) return;
+    this.#context.neighbours.delete(peer);
+    this.#shares.dropPeer(peer);
+    this.#uploader.dropPeer(neighbour);
+    this.#requester.dropPeer(neighbour);
+    this.#context.planDue = true;
+  }
+
+  #onPressure(peer: ConnectionId, blocked: boolean): void {
+    const neighbour = this.#context.neighbours.get(peer);
+    if (!neighbour) return;
+    neighbour.blockedSinceMs = blocked ? this.#context.nowMs : undefined;
+    if (blocked) return;
+    this.#uploader.serve();
+    this.#announcer.sendNews();
+  }
+
+  #drop(neighbour: Neighbour, reason: DisconnectReason): void {
+    this.#context.disconnect(neighbour.id, reason);
+    this.#onPeerDown(neighbour.id);
+  }
+
+  #onMessage(from: ConnectionId, message: LiveMessage): void {
+    const neighbour = this.#context.neighbours.get(from);
+    if (!neighbour) return;
+    neighbour.lastHeardMs = this.#context.nowMs;
+    if (!neighbour.affords(message, this.#context.nowMs))
+      return this.#context.accuse(neighbour, `a flood of messages, ${message.kind} the last`);
+    if (message.kind === 'hello') return this.#onHello(neighbour, message.version, message.publisher);
+    if (!neighbour.greeted) return this.#context.accuse(neighbour, `${message.kind} before hello`);
+    switch (message.kind) {
+      case 'map':
+        return this.#onMap(neighbour, message);
+      case 'manifest':
+        return this.#receiver.onManifest(neighbour, message.bytes, message.ageMs, this.#delivery.lowestWanted);
+      case 'piece':
+        return this.#receiver.onPiece(neighbour, message.window, message.piece, message.payload);
+      case 'request':
+        return this.#uploader.onRequest(neighbour, message);
+      case 'cancel':
+        return this.#uploader.onCancel(neighbour, message.window, message.pieces);
+      case 'refuse':
+        return this.#requester.onRefusal(neighbour, message);
+      case 'info':
+        return this.#description.onInfo(neighbour, message.bytes);
+    }
+  }
+
+  #onHello(neighbour: Neighbour, version: number, publisher: boolean): void {
+    if (version !== LIVE_VERSION) return this.#drop(neighbour, { kind: 'surplus', detail: `live exchange version ${version}` });
+    neighbour.greeted = true;
+    neighbour.publisher = publisher;
+  }
+
+  #onMap(neighbour: Neighbour, map: LiveMessage & { kind: 'map' }): void {
+    neighbour.map.update(map.full, map.tail, map.windows);
+    this.#delivery.noteMap();
+    for (const { number } of map.windows) this.#requester.onNews(neighbour, number);
+    this.#context.planDue = true;
+  }
+
+  #tick(): void {
+    const { parameters, nowMs, neighbours, buffer, isPublisher } = this.#context;
+    this.#context.schedule('tick', parameters.tickMs);
+    this.#lastTickMs = nowMs;
+    for (const neighbour of neighbours.values()) this.#dropIfStuck(neighbour);
+    if (buffer.tail !== this.#prunedTail) {
+      this.#prunedTail = buffer.tail;
+      this.#shares.forgetBelow(buffer.tail);
+      for (const neighbour of neighbours.values()) neighbour.forgetBelow(buffer.tail);
+    }
+    if (isPublisher) return;
+    this.#delivery.skipIfHopeless();
+    this.#delivery.prune();
+    this.#requester.askForManifests();
+    this.#context.planDue = true;
+  }
+
+  #dropIfStuck(neighbour: Neighbour): void {
+    const { nowMs, parameters } = this.#context;
+    const silentMs = nowMs - neighbour.lastHeardMs;
+    const blockedMs = nowMs - (neighbour.blockedSinceMs ?? nowMs);
+    if (silentMs > parameters.silentMs) this.#drop(neighbour, { kind: 'silent', detail: `nothing heard for ${Math.round(silentMs)} ms` });
+    else if (blockedMs > parameters.silentMs)
+      this.#drop(neighbour, { kind: 'silent', detail: `has read nothing for ${Math.round(blockedMs)} ms` });
+  }
+
+  /** This process stood still (paused, or the machine slept): nobody else is to blame for it. */
+  #noticeSleep(): void {
+    const { nowMs, parameters, neighbours } = this.#context;
+    const sleptMs = nowMs - (this.#lastTickMs ?? nowMs) - parameters.tickMs;
+    if (sleptMs <= SLEEP_MS) return;
+    this.#lastTickMs = nowMs;
+    this.#playout.shift(sleptMs);
+    this.#requester.onWake();
+    for (const neighbour of neighbours.values()) {
+      neighbour.lastHeardMs = nowMs;
+      if (neighbour.blocked) neighbour.blockedSinceMs = nowMs;
+    }
+  }
+}

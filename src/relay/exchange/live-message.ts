@@ -1,0 +1,245 @@
+/**
+ * The words of the live exchange and their bytes. They travel as one BEP 10 extension message each (`shoal_live`), big-endian.
+ *
+ * | type | message  | body                                                                                                  |
+ * |------|----------|-------------------------------------------------------------------------------------------------------|
+ * | 0    | hello    | version u8 (1), flags u8 (bit 0: holds the source)                                                     |
+ * | 1    | map      | flags u8 (bit 0: it replaces all that was said before), tail u32, entries to the end                   |
+ * | 2    | request  | flags u8 (bit 0: send the manifest first), window u32, patience u16 ms, pieces u16… to the end          |
+ * | 3    | manifest | age u32 ms since the window was cut, manifest to the end                                               |
+ * | 4    | piece    | window u32, piece u16, payload to the end                                                              |
+ * | 5    | cancel   | window u32, pieces u16… to the end                                                                     |
+ * | 6    | refuse   | why u8 (0 busy, 1 not held), window u32, eta u16 ms, pieces u16… to the end                            |
+ * | 7    | info     | signed stream info to the end                                                                          |
+ *
+ * A map entry is a run of windows or one window in part. Its first byte says which:
+ * 0: run, all pieces held: first window u32, count u8, then per window u16 = piece count | 0x8000 when it holds a key frame;
+ * 1: run, all pieces held, details known to the receiver already: first window u32, count u8;
+ * 2: part: window u32, u16 piece count as above, ceil(count / 8) bytes of bitfield in BEP 3's bit order.
+ */
+import { Bitfield } from '../../kernel/bitfield.js';
+import { ByteReader, ByteWriter } from '../../kernel/bytes.js';
+import { Malformed } from '../../kernel/errors.js';
+import type { Codec } from '../../kernel/ports.js';
+import type { Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import { PIECES_MAX } from './manifest.js';
+
+export const LIVE_VERSION = 1;
+/** Windows one map may speak of; a buffer holds far fewer. */
+export const MAP_WINDOWS_MAX = 1024;
+/** Pieces one request, cancel or refusal may name. */
+export const PIECES_PER_MESSAGE_MAX = 512;
+
+/** What a peer says it holds of one window. `held` null: all of it. `pieceCount` 0: unknown, ask for the manifest. */
+export interface WindowAvailability {
+  readonly number: WindowNumber;
+  readonly pieceCount: number;
+  readonly key: boolean;
+  readonly held: Bitfield | null;
+}
+
+export type LiveMessage =
+  | { readonly kind: 'hello'; readonly version: number; readonly publisher: boolean }
+  | { readonly kind: 'map'; readonly full: boolean; readonly tail: WindowNumber; readonly windows: readonly WindowAvailability[] }
+  | {
+      readonly kind: 'request';
+      readonly window: WindowNumber;
+      readonly pieces: readonly PieceIndex[];
+      readonly wantManifest: boolean;
+      /** How long the asker will wait; an uploader that cannot do it in time says so instead of queueing. */
+      readonly patienceMs: Milliseconds;
+    }
+  | { readonly kind: 'manifest'; readonly ageMs: Milliseconds; readonly bytes: Uint8Array }
+  | { readonly kind: 'piece'; readonly window: WindowNumber; readonly piece: PieceIndex; readonly payload: Uint8Array }
+  | { readonly kind: 'cancel'; readonly window: WindowNumber; readonly pieces: readonly PieceIndex[] }
+  | {
+      readonly kind: 'refuse';
+      readonly why: 'busy' | 'not-held';
+      readonly window: WindowNumber;
+      readonly etaMs: Milliseconds;
+      readonly pieces: readonly PieceIndex[];
+    }
+  | { readonly kind: 'info'; readonly bytes: Uint8Array };
+
+const KEY_BIT = 0x8000;
+const UINT16_MAX = 0xffff;
+
+/** How the traffic counters file a message (`ChannelStatus`). */
+export const TRAFFIC_KIND = {
+  hello: 'control',
+  map: 'map',
+  request: 'request',
+  manifest: 'manifest',
+  piece: 'media',
+  cancel: 'request',
+  refuse: 'request',
+  info: 'control',
+} as const;
+
+export const liveCodec: Codec<LiveMessage> = { encode: encodeLiveMessage, decode: decodeLiveMessage };
+
+function encodeLiveMessage(message: LiveMessage): Uint8Array {
+  switch (message.kind) {
+    case 'hello':
+      return Uint8Array.of(0, message.version, message.publisher ? 1 : 0);
+    case 'map':
+      return encodeMap(message.full, message.tail, message.windows);
+    case 'request': {
+      const writer = new ByteWriter(8 + message.pieces.length * 2)
+        .uint8(2)
+        .uint8(message.wantManifest ? 1 : 0)
+        .uint32(message.window);
+      return writePieces(writer.uint16(Math.min(UINT16_MAX, message.patienceMs)), message.pieces);
+    }
+    case 'manifest':
+      return new ByteWriter(5 + message.bytes.length).uint8(3).uint32(Math.min(message.ageMs, 0xffff_ffff)).bytes(message.bytes).finish();
+    case 'piece':
+      return new ByteWriter(7 + message.payload.length)
+        .uint8(4)
+        .uint32(message.window)
+        .uint16(message.piece)
+        .bytes(message.payload)
+        .finish();
+    case 'cancel':
+      return writePieces(new ByteWriter(5 + message.pieces.length * 2).uint8(5).uint32(message.window), message.pieces);
+    case 'refuse': {
+      const writer = new ByteWriter(8 + message.pieces.length * 2)
+        .uint8(6)
+        .uint8(message.why === 'busy' ? 0 : 1)
+        .uint32(message.window);
+      return writePieces(writer.uint16(Math.min(UINT16_MAX, message.etaMs)), message.pieces);
+    }
+    case 'info':
+      return new ByteWriter(1 + message.bytes.length).uint8(7).bytes(message.bytes).finish();
+  }
+}
+
+function writePieces(writer: ByteWriter, pieces: readonly PieceIndex[]): Uint8Array {
+  for (const piece of pieces) writer.uint16(piece);
+  return writer.finish();
+}
+
+/** Folds windows that follow each other and are held whole into runs. */
+function encodeMap(full: boolean, tail: WindowNumber, windows: readonly WindowAvailability[]): Uint8Array {
+  const writer = new ByteWriter(64)
+    .uint8(1)
+    .uint8(full ? 1 : 0)
+    .uint32(tail);
+  let at = 0;
+  while (at < windows.length) {
+    const first = windows[at];
+    if (!first) break;
+    if (first.held && !first.held.full) {
+      writer.uint8(2).uint32(first.number).uint16(countField(first)).bytes(first.held.bytes);
+      at += 1;
+      continue;
+    }
+    const run = runFrom(windows, at);
+    const detailed = first.pieceCount > 0;
+    writer
+      .uint8(detailed ? 0 : 1)
+      .uint32(first.number)
+      .uint8(run.length);
+    if (detailed) for (const window of run) writer.uint16(countField(window));
+    at += run.length;
+  }
+  return writer.finish();
+}
+
+function runFrom(windows: readonly WindowAvailability[], at: number): readonly WindowAvailability[] {
+  const detailed = (windows[at]?.pieceCount ?? 0) > 0;
+  let end = at + 1;
+  while (end < windows.length && end - at < 255) {
+    const window = windows[end];
+    const follows = window?.number === (windows[end - 1]?.number ?? 0) + 1;
+    if (!window || !follows || (window.held && !window.held.full) || window.pieceCount > 0 !== detailed) break;
+    end += 1;
+  }
+  return windows.slice(at, end);
+}
+
+function countField(window: WindowAvailability): number {
+  return window.pieceCount | (window.key ? KEY_BIT : 0);
+}
+
+function decodeLiveMessage(bytes: Uint8Array): LiveMessage | Malformed {
+  const reader = new ByteReader(bytes);
+  const type = reader.uint8();
+  const message = decodeBody(type, reader);
+  if (message instanceof Malformed) return message;
+  return reader.ok ? message : new Malformed(`live message ${type} of ${bytes.length} bytes is cut off`);
+}
+
+function decodeBody(type: number, reader: ByteReader): LiveMessage | Malformed {
+  switch (type) {
+    case 0:
+      return { kind: 'hello', version: reader.uint8(), publisher: (reader.uint8() & 1) !== 0 };
+    case 1:
+      return decodeMap(reader);
+    case 2: {
+      const wantManifest = (reader.uint8() & 1) !== 0;
+      const window = reader.uint32();
+      const patienceMs = reader.uint16();
+      return withPieces(reader, (pieces) => ({ kind: 'request', window, wantManifest, patienceMs, pieces }));
+    }
+    case 3:
+      return { kind: 'manifest', ageMs: reader.uint32(), bytes: reader.rest() };
+    case 4:
+      return { kind: 'piece', window: reader.uint32(), piece: reader.uint16(), payload: reader.rest() };
+    case 5: {
+      const window = reader.uint32();
+      return withPieces(reader, (pieces) => ({ kind: 'cancel', window, pieces }));
+    }
+    case 6: {
+      const why = reader.uint8() === 0 ? 'busy' : 'not-held';
+      const window = reader.uint32();
+      const etaMs = reader.uint16();
+      return withPieces(reader, (pieces) => ({ kind: 'refuse', why, window, etaMs, pieces }));
+    }
+    case 7:
+      return { kind: 'info', bytes: reader.rest() };
+    default:
+      return new Malformed(`live message of unknown type ${type}`);
+  }
+}
+
+function withPieces(reader: ByteReader, make: (pieces: readonly PieceIndex[]) => LiveMessage): LiveMessage | Malformed {
+  const count = reader.remainingBytes >> 1;
+  if (count > PIECES_PER_MESSAGE_MAX) return new Malformed(`${count} pieces named in one message, at most ${PIECES_PER_MESSAGE_MAX}`);
+  return make(Array.from({ length: count }, () => reader.uint16()));
+}
+
+function decodeMap(reader: ByteReader): LiveMessage | Malformed {
+  const full = (reader.uint8() & 1) !== 0;
+  const tail = reader.uint32();
+  const windows: WindowAvailability[] = [];
+  while (reader.ok && reader.remainingBytes > 0) {
+    const entry = decodeEntry(reader, windows);
+    if (entry) return entry;
+    if (windows.length > MAP_WINDOWS_MAX) return new Malformed(`map of more than ${MAP_WINDOWS_MAX} windows`);
+  }
+  return { kind: 'map', full, tail, windows };
+}
+
+/** Appends the windows of one entry, or says what is wrong with it. */
+function decodeEntry(reader: ByteReader, windows: WindowAvailability[]): Malformed | undefined {
+  const entryType = reader.uint8();
+  const first = reader.uint32();
+  if (entryType === 2) {
+    const field = reader.uint16();
+    const pieceCount = field & ~KEY_BIT;
+    if (pieceCount === 0 || pieceCount > PIECES_MAX) return new Malformed(`window ${first} of ${pieceCount} pieces in a map`);
+    const held = new Bitfield(pieceCount, reader.bytes(Math.ceil(pieceCount / 8)));
+    windows.push({ number: first, pieceCount, key: (field & KEY_BIT) !== 0, held });
+    return undefined;
+  }
+  if (entryType > 2) return new Malformed(`map entry of unknown type ${entryType}`);
+  const count = reader.uint8();
+  for (let index = 0; index < count; index++) {
+    const field = entryType === 0 ? reader.uint16() : 0;
+    const pieceCount = field & ~KEY_BIT;
+    if (pieceCount > PIECES_MAX) return new Malformed(`window ${first + index} of ${pieceCount} pieces in a map`);
+    windows.push({ number: first + index, pieceCount, key: (field & KEY_BIT) !== 0, held: null });
+  }
+  return undefined;
+}

@@ -1,0 +1,27 @@
+/**
+ * What a live exchange can be told, what it reports, and the names of its timers; its messages stand in `live-message.ts`.
+ */
+import type { Effect } from '../../kernel/protocol.js';
+import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { LiveMessage } from './live-message.js';
+import type { Manifest, WindowContent } from './manifest.js';
+
+export type LiveCommand =
+  /** A publisher's cutter has finished a window. */
+  | { readonly kind: 'publish'; readonly content: WindowContent }
+  /** The source's script metadata, without `@setDataFrame`. */
+  | { readonly kind: 'describe'; readonly metadata: Uint8Array }
+  /** Begin: start the timers. */
+  | { readonly kind: 'start' };
+
+export type LiveEvent =
+  /** The next window of the stream, whole and verified. */
+  | { readonly kind: 'window'; readonly manifest: Manifest; readonly bytes: Uint8Array; readonly delayMs: Milliseconds }
+  /** Windows that could not be had any more; the stream goes on at a key frame. */
+  | { readonly kind: 'skipped'; readonly from: WindowNumber; readonly to: WindowNumber }
+  /** New script metadata, verified. */
+  | { readonly kind: 'metadata'; readonly metadata: Uint8Array };
+
+export type LiveTimer = 'tick' | 'map' | 'news' | 'upload' | `reveal:${number}` | `request:${number}:${number}`;
+
+export type LiveEffect = Effect<LiveMessage, LiveEvent, LiveTimer>;

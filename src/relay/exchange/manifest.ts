@@ -1,0 +1,158 @@
+/**
+ * The signed table of contents of one window. A peer checks it before it stores, plays or forwards any byte of the window.
+ *
+ * Layout, big-endian; the signature covers `shoal window 1`, NUL, the 20-byte channel id and all bytes before the signature:
+ *
+ * | offset | size   | field                                                             |
+ * |--------|--------|-------------------------------------------------------------------|
+ * | 0      | 1      | version, 1                                                        |
+ * | 1      | 1      | flags: bit 0 discontinuity, bit 1 the window before it is known   |
+ * | 2      | 4      | window number                                                     |
+ * | 6      | 4      | number of the window before it, 0 when unknown                    |
+ * | 10     | 6      | start, ms of the source's unwrapped timeline                      |
+ * | 16     | 4      | duration, ms                                                      |
+ * | 20     | 4      | size of the window, bytes                                         |
+ * | 24     | 2      | number of pieces p                                                |
+ * | 26     | 1      | number of key marks k                                             |
+ * | 27     | 8·k    | key marks: offset u32 (bytes), time after start u32 (ms)          |
+ * |        | 32·p   | SHA-256 of each piece                                             |
+ * |        | 64     | Ed25519 signature (RFC 8032)                                      |
+ *
+ * Every piece but the last has the channel's piece size. Channel id and number under the signature keep a window of another channel or
+ * another time from being passed off as this one (peers sheet 2.4).
+ */
+import { ByteReader, ByteWriter } from '../../kernel/bytes.js';
+import { invariant, Malformed } from '../../kernel/errors.js';
+import type { Hasher, Signer, Verifier } from '../../kernel/ports.js';
+import type { Bytes, InfoHash, Milliseconds, WindowNumber } from '../../kernel/units.js';
+
+const VERSION = 1;
+const FLAG_DISCONTINUITY = 1;
+const FLAG_PREVIOUS = 2;
+const FIXED_BYTES = 27;
+export const SIGNATURE_BYTES = 64;
+export const HASH_BYTES = 32;
+export const KEY_MARKS_MAX = 32;
+/** A window of 8 MiB in pieces of 1 KiB would be 8192; more pieces than this is no window. */
+export const PIECES_MAX = 8192;
+const WINDOW_DOMAIN = 'shoal window 1\0';
+
+export interface ManifestKeyMark {
+  readonly offsetBytes: Bytes;
+  readonly afterStartMs: Milliseconds;
+}
+
+export interface Manifest {
+  readonly number: WindowNumber;
+  readonly previous: WindowNumber | null;
+  readonly discontinuity: boolean;
+  readonly startMs: Milliseconds;
+  readonly durationMs: Milliseconds;
+  readonly sizeBytes: Bytes;
+  readonly keyMarks: readonly ManifestKeyMark[];
+  readonly pieceHashes: readonly Uint8Array[];
+  /** The whole manifest as it travels, signature included. */
+  readonly bytes: Uint8Array;
+}
+
+/** What a publisher knows of a window before it signs it; the same fields as the cutter's `CutWindow`. */
+export interface WindowContent {
+  readonly number: WindowNumber;
+  readonly previous: WindowNumber | null;
+  readonly discontinuity: boolean;
+  readonly startMs: Milliseconds;
+  readonly durationMs: Milliseconds;
+  readonly bytes: Uint8Array;
+  readonly keyMarks: readonly ManifestKeyMark[];
+}
+
+/** Splits a window into its pieces: views, not copies. An empty window has no pieces. */
+export function splitPieces(bytes: Uint8Array, pieceBytes: Bytes): readonly Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let offset = 0; offset < bytes.length; offset += pieceBytes) pieces.push(bytes.subarray(offset, offset + pieceBytes));
+  return pieces;
+}
+
+/** Hashes and signs a window. */
+export function signManifest(content: WindowContent, channel: InfoHash, pieceBytes: Bytes, hasher: Hasher, signer: Signer): Manifest {
+  const pieceHashes = splitPieces(content.bytes, pieceBytes).map((piece) => hasher.sha256(piece));
+  invariant(pieceHashes.length > 0 && pieceHashes.length <= PIECES_MAX, 'A window has between 1 and 8192 pieces.');
+  invariant(content.keyMarks.length <= KEY_MARKS_MAX, 'A window has at most 32 key marks.');
+  const writer = new ByteWriter(FIXED_BYTES + content.keyMarks.length * 8 + pieceHashes.length * HASH_BYTES + SIGNATURE_BYTES);
+  writer.uint8(VERSION);
+  writer.uint8((content.discontinuity ? FLAG_DISCONTINUITY : 0) | (content.previous === null ? 0 : FLAG_PREVIOUS));
+  writer
+    .uint32(content.number)
+    .uint32(content.previous ?? 0)
+    .uint48(content.startMs)
+    .uint32(content.durationMs)
+    .uint32(content.bytes.length);
+  writer.uint16(pieceHashes.length).uint8(content.keyMarks.length);
+  for (const mark of content.keyMarks) writer.uint32(mark.offsetBytes).uint32(mark.afterStartMs);
+  for (const hash of pieceHashes) writer.bytes(hash);
+  writer.bytes(signer.sign(signedBytes(WINDOW_DOMAIN, channel, writer.finish())));
+  const { number, previous, discontinuity, startMs, durationMs, keyMarks } = content;
+  return {
+    number,
+    previous,
+    discontinuity,
+    startMs,
+    durationMs,
+    keyMarks,
+    sizeBytes: content.bytes.length,
+    pieceHashes,
+    bytes: writer.finish(),
+  };
+}
+
+/** Reads a manifest and checks its shape against the channel's piece size. The signature is another question: `manifestIsSigned`. */
+export function decodeManifest(bytes: Uint8Array, pieceBytes: Bytes): Manifest | Malformed {
+  const reader = new ByteReader(bytes);
+  const version = reader.uint8();
+  if (version !== VERSION) return new Malformed(`manifest version ${version}, expected ${VERSION}`);
+  const flags = reader.uint8();
+  const number = reader.uint32();
+  const previousField = reader.uint32();
+  const previous = (flags & FLAG_PREVIOUS) === 0 ? null : previousField;
+  const startMs = reader.uint48();
+  const durationMs = reader.uint32();
+  const sizeBytes = reader.uint32();
+  const pieceCount = reader.uint16();
+  const markCount = reader.uint8();
+  if (pieceCount === 0 || pieceCount > PIECES_MAX || pieceCount !== Math.ceil(sizeBytes / pieceBytes)) {
+    return new Malformed(`manifest of ${pieceCount} pieces for ${sizeBytes} bytes in pieces of ${pieceBytes}`);
+  }
+  if (markCount > KEY_MARKS_MAX) return new Malformed(`manifest with ${markCount} key marks, at most ${KEY_MARKS_MAX}`);
+  if (previous !== null && previous >= number) return new Malformed(`window ${number} says that ${previous} comes before it`);
+  const keyMarks = Array.from({ length: markCount }, () => ({ offsetBytes: reader.uint32(), afterStartMs: reader.uint32() }));
+  const pieceHashes = Array.from({ length: pieceCount }, () => reader.bytes(HASH_BYTES));
+  reader.bytes(SIGNATURE_BYTES);
+  if (!reader.ok || reader.remainingBytes !== 0) return new Malformed(`manifest of ${bytes.length} bytes does not fit its own counts`);
+  const discontinuity = (flags & FLAG_DISCONTINUITY) !== 0;
+  return { number, previous, discontinuity, startMs, durationMs, sizeBytes, keyMarks, pieceHashes, bytes };
+}
+
+/** Whether the manifest carries the signature of `publicKey` for this channel. */
+export function manifestIsSigned(manifest: Manifest, channel: InfoHash, publicKey: Uint8Array, verifier: Verifier): boolean {
+  return signatureHolds(WINDOW_DOMAIN, manifest.bytes, channel, publicKey, verifier);
+}
+
+/** The size of one piece of the window. */
+export function pieceSizeBytes(manifest: Manifest, index: number, pieceBytes: Bytes): Bytes {
+  return Math.min(pieceBytes, manifest.sizeBytes - index * pieceBytes);
+}
+
+/** What a signature in Shoal covers: a domain, the channel, the body. */
+export function signedBytes(domain: string, channel: InfoHash, body: Uint8Array): Uint8Array {
+  const writer = new ByteWriter(domain.length + 20 + body.length);
+  for (const character of domain) writer.uint8(character.charCodeAt(0));
+  for (let index = 0; index < 20; index++) writer.uint8(Number.parseInt(channel.slice(index * 2, index * 2 + 2), 16) || 0);
+  return writer.bytes(body).finish();
+}
+
+/** Checks a body whose last 64 bytes are its signature. */
+export function signatureHolds(domain: string, bytes: Uint8Array, channel: InfoHash, publicKey: Uint8Array, verifier: Verifier): boolean {
+  if (bytes.length < SIGNATURE_BYTES) return false;
+  const body = bytes.subarray(0, bytes.length - SIGNATURE_BYTES);
+  return verifier.verify(publicKey, signedBytes(domain, channel, body), bytes.subarray(bytes.length - SIGNATURE_BYTES));
+}

@@ -1,0 +1,115 @@
+/**
+ * Windows that are being fetched before their manifest is here: whom the manifest was asked of, and the pieces that came early.
+ *
+ * Such pieces are not verified: nobody plays or forwards them until the manifest vouches for them. Bounded in pieces per window and in
+ * bytes altogether, whatever neighbours claim a window to be.
+ */
+import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+
+/** Pieces of one window asked for before its manifest: 1 MiB at 16 KiB, a whole window of 500 ms at 16 Mbit/s. */
+export const EARLY_PIECES_MAX = 64;
+/** Bytes kept unverified over all windows. */
+export const EARLY_BYTES_MAX: Bytes = 8 * 1024 * 1024;
+
+export interface EarlyPiece {
+  readonly from: ConnectionId;
+  readonly payload: Uint8Array;
+}
+
+interface PendingWindow {
+  manifestAskedMs: Milliseconds;
+  /** Who has been asked for the manifest and not answered. */
+  readonly asked: Set<ConnectionId>;
+  readonly pieces: Map<PieceIndex, EarlyPiece>;
+}
+
+export class PendingWindows {
+  readonly #windows = new Map<WindowNumber, PendingWindow>();
+  #sizeBytes: Bytes = 0;
+
+  get sizeBytes(): Bytes {
+    return this.#sizeBytes;
+  }
+
+  get count(): number {
+    return this.#windows.size;
+  }
+
+  /** No more unverified bytes are taken for now. */
+  get full(): boolean {
+    return this.#sizeBytes >= EARLY_BYTES_MAX;
+  }
+
+  /** Somebody has been asked for the manifest of this window. */
+  expects(number: WindowNumber): boolean {
+    return this.#windows.has(number);
+  }
+
+  has(number: WindowNumber, piece: PieceIndex): boolean {
+    return this.#windows.get(number)?.pieces.has(piece) === true;
+  }
+
+  hasAny(number: WindowNumber): boolean {
+    return (this.#windows.get(number)?.pieces.size ?? 0) > 0;
+  }
+
+  /** Whether it is time to ask for the manifest of this window, for the first time or of somebody else. */
+  wantsManifest(number: WindowNumber, patienceMs: Milliseconds, nowMs: Milliseconds): boolean {
+    const window = this.#windows.get(number);
+    return window === undefined || nowMs - window.manifestAskedMs > patienceMs;
+  }
+
+  hasAsked(number: WindowNumber, peer: ConnectionId): boolean {
+    return this.#windows.get(number)?.asked.has(peer) === true;
+  }
+
+  noteManifestAsked(number: WindowNumber, peer: ConnectionId, nowMs: Milliseconds): void {
+    const window = this.#windows.get(number) ?? { manifestAskedMs: nowMs, asked: new Set(), pieces: new Map() };
+    window.manifestAskedMs = nowMs;
+    window.asked.add(peer);
+    this.#windows.set(number, window);
+  }
+
+  /** Everybody has been asked in vain: they may be asked again. */
+  askAnew(number: WindowNumber): void {
+    this.#windows.get(number)?.asked.clear();
+  }
+
+  /** @returns false when there is no room for it, or nobody has been asked for its manifest. */
+  keep(number: WindowNumber, piece: PieceIndex, early: EarlyPiece): boolean {
+    const window = this.#windows.get(number);
+    if (!window || this.full || window.pieces.size >= EARLY_PIECES_MAX || window.pieces.has(piece)) return false;
+    window.pieces.set(piece, early);
+    this.#sizeBytes += early.payload.length;
+    return true;
+  }
+
+  /** The manifest is here: takes the pieces that waited for it. */
+  release(number: WindowNumber): ReadonlyMap<PieceIndex, EarlyPiece> {
+    const window = this.#windows.get(number);
+    if (!window) return new Map();
+    this.#windows.delete(number);
+    for (const { payload } of window.pieces.values()) this.#sizeBytes -= payload.length;
+    return window.pieces;
+  }
+
+  /** This neighbour is not trusted any more: what it sent is thrown away unseen. */
+  dropPeer(peer: ConnectionId): void {
+    for (const window of this.#windows.values()) {
+      for (const [piece, { from, payload }] of window.pieces) {
+        if (from !== peer) continue;
+        window.pieces.delete(piece);
+        this.#sizeBytes -= payload.length;
+      }
+    }
+  }
+
+  /** Forgets what is not wanted any more. */
+  keepOnly(isWanted: (number: WindowNumber) => boolean): void {
+    for (const number of this.#windows.keys()) if (!isWanted(number)) this.release(number);
+  }
+
+  numbers(): readonly WindowNumber[] {
+    return [...this.#windows.keys()];
+  }
+}

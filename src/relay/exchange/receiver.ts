@@ -1,0 +1,120 @@
+/**
+ * Takes in manifests and pieces, and lets nothing into the buffer that the channel's owner has not signed.
+ *
+ * A manifest without the owner's signature ends the acquaintance at once; a piece that does not match its hash does so the second time.
+ */
+import { copyOf, sameBytes } from '../../kernel/bytes.js';
+import { Malformed } from '../../kernel/errors.js';
+import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import type { Announcer } from './announcer.js';
+import type { ExchangeContext } from './exchange-context.js';
+import { decodeManifest, manifestIsSigned, pieceSizeBytes } from './manifest.js';
+import type { Neighbour } from './neighbour.js';
+import type { EarlyPiece, PendingWindows } from './pending-windows.js';
+import type { Requester } from './requester.js';
+import type { BufferedWindow } from './window-buffer.js';
+
+/** Two bad pieces end the acquaintance (peers sheet, goal 11). */
+const BAD_PIECES_MAX = 2;
+/** Pieces that nobody asked for: late answers are honest, floods are not. */
+const UNASKED_MAX = 256;
+
+export interface ReceiverParts {
+  readonly context: ExchangeContext;
+  readonly announcer: Announcer;
+  readonly requester: Requester;
+  readonly pending: PendingWindows;
+}
+
+export class Receiver {
+  readonly #context: ExchangeContext;
+  readonly #announcer: Announcer;
+  readonly #requester: Requester;
+  readonly #pending: PendingWindows;
+  duplicateBytes: Bytes = 0;
+  fromPublishersBytes: Bytes = 0;
+  fromPeersBytes: Bytes = 0;
+  badPieces = 0;
+
+  constructor({ context, announcer, requester, pending }: ReceiverParts) {
+    this.#context = context;
+    this.#announcer = announcer;
+    this.#requester = requester;
+    this.#pending = pending;
+  }
+
+  /** Only what was asked for is looked at. `lowestWanted`: windows below it are not taken in any more. */
+  onManifest(neighbour: Neighbour, bytes: Uint8Array, ageMs: Milliseconds, lowestWanted: WindowNumber): void {
+    const { options, parameters, buffer, nowMs } = this.#context;
+    const manifest = decodeManifest(copyOf(bytes), parameters.pieceBytes);
+    if (manifest instanceof Malformed) return this.#context.accuse(neighbour, manifest.reason);
+    if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return;
+    if (!manifestIsSigned(manifest, options.channel, options.owner, options.verifier)) {
+      return this.#context.accuse(neighbour, `window ${manifest.number} without the signature of the owner`);
+    }
+    const window = buffer.open(manifest, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
+    const early = this.#pending.release(manifest.number);
+    if (window) this.#verifyEarly(window, early);
+    this.#context.deliverDue = true;
+    this.#context.planDue = true;
+  }
+
+  onPiece(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
+    const { awaited, asked } = this.#requester.onAnswer(neighbour, number, piece, payload.length);
+    if (!asked) neighbour.unasked += 1;
+    if (neighbour.unasked > UNASKED_MAX) return this.#context.accuse(neighbour, 'pieces that nobody asked for');
+    const window = this.#context.buffer.get(number);
+    if (window?.held.has(piece)) this.duplicateBytes += payload.length;
+    // A late answer to a request that was given up is still good, if the window is here to check it against.
+    if (window?.held.has(piece) || (!awaited && !window)) return;
+    this.#context.planDue = true;
+    this.#countMedia(neighbour, payload.length);
+    if (!window) this.#keepEarly(neighbour, number, piece, payload);
+    else if (this.#verify(window, piece, payload, neighbour)) this.#context.deliverDue = true;
+  }
+
+  #keepEarly(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
+    if (payload.length > this.#context.parameters.pieceBytes) this.#reject(neighbour, number);
+    else this.#pending.keep(number, piece, { from: neighbour.id, payload });
+  }
+
+  /** Pieces that came before the manifest. Of somebody who sent bad ones, no more than those are looked at. */
+  #verifyEarly(window: BufferedWindow, early: ReadonlyMap<PieceIndex, EarlyPiece>): void {
+    for (const [piece, { from, payload }] of early) {
+      const neighbour = this.#context.neighbours.get(from);
+      if (neighbour === undefined || neighbour.badPieces < BAD_PIECES_MAX) this.#verify(window, piece, payload, neighbour);
+    }
+  }
+
+  #countMedia(neighbour: Neighbour, sizeBytes: Bytes): void {
+    neighbour.mediaDownBytes += sizeBytes;
+    if (neighbour.publisher) this.fromPublishersBytes += sizeBytes;
+    else this.fromPeersBytes += sizeBytes;
+  }
+
+  /** The only way into the buffer: the size and the hash must match the signed manifest. */
+  #verify(window: BufferedWindow, piece: PieceIndex, payload: Uint8Array, from: Neighbour | undefined): boolean {
+    const expected = window.manifest.pieceHashes[piece];
+    const sizeBytes = pieceSizeBytes(window.manifest, piece, this.#context.parameters.pieceBytes);
+    if (expected && payload.length === sizeBytes && sameBytes(this.#context.options.hasher.sha256(payload), expected)) {
+      // A copy, so that one piece does not keep the whole network buffer it came in alive.
+      window.store(piece, copyOf(payload));
+      from?.succeeded();
+      from?.map.noteHeld(window.number, piece, window.held.length);
+      this.#announcer.note(window);
+      return true;
+    }
+    this.#reject(from, window.number);
+    return false;
+  }
+
+  #reject(neighbour: Neighbour | undefined, window: WindowNumber): void {
+    this.badPieces += 1;
+    if (!neighbour) return;
+    neighbour.badPieces += 1;
+    neighbour.map.noteMissing(window);
+    if (neighbour.badPieces < BAD_PIECES_MAX) return;
+    this.#pending.dropPeer(neighbour.id);
+    this.#context.accuse(neighbour, `${neighbour.badPieces} pieces that do not match their hash`);
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * Asks neighbours for what is missing, and asks others when an answer does not come in time: the one-shot timeout, once per piece.
+ *
+ * Algorithm sheet 5.4 to 5.6. At most one original request and its hedge are out for a piece, and every one has a live timer (invariant L4).
+ */
+import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import { type Asked, type Download, Downloads } from './downloads.js';
+import type { ExchangeContext } from './exchange-context.js';
+import type { LiveMessage } from './live-message.js';
+import { listNeeds } from './needs.js';
+import type { Neighbour } from './neighbour.js';
+import type { PendingWindows } from './pending-windows.js';
+import type { Playout } from './playout.js';
+import { byUrgency, chooseHolder, type Need } from './scheduler.js';
+
+export type LiveRefusal = LiveMessage & { readonly kind: 'refuse' };
+
+/** A manifest asked for and not here after this long is asked of somebody else. */
+const MANIFEST_PATIENCE_MS: Milliseconds = 300;
+const BROKEN_PROMISES_MAX = 64;
+
+export class Requester {
+  readonly #context: ExchangeContext;
+  readonly #playout: Playout;
+  readonly #pending: PendingWindows;
+  readonly #downloads = new Downloads();
+  /** Pieces whose one-shot timeout has fired. */
+  firstTimeouts = 0;
+
+  constructor(context: ExchangeContext, playout: Playout, pending: PendingWindows) {
+    this.#context = context;
+    this.#playout = playout;
+    this.#pending = pending;
+  }
+
+  /** Asks for everything that is missing and that somebody can send soon. */
+  plan(): void {
+    const { options, nowMs } = this.#context;
+    const requests = new Map<Neighbour, Map<WindowNumber, PieceIndex[]>>();
+    const view = { context: this.#context, playout: this.#playout, downloads: this.#downloads, pending: this.#pending };
+    for (const need of listNeeds(view).toSorted(byUrgency)) {
+      if (options.downlink.delayMs(nowMs) > 0) break;
+      const holder = chooseHolder(need, nowMs, () => options.rng.float());
+      if (!holder) continue;
+      this.#ask(need, holder);
+      const windows = requests.get(holder) ?? new Map<WindowNumber, PieceIndex[]>();
+      requests.set(holder, windows);
+      windows.set(need.window, [...(windows.get(need.window) ?? []), need.piece]);
+    }
+    for (const [holder, windows] of requests) for (const [window, pieces] of windows) this.#sendRequest(holder, window, pieces);
+  }
+
+  /** A piece of this window is on its way. */
+  awaits(window: WindowNumber): boolean {
+    return this.#downloads.of(window).length > 0;
+  }
+
+  /**
+   * A piece has come. Books the answer with the neighbour's estimates and calls off whoever else was asked.
+   *
+   * @returns whether the piece was awaited, and whether this neighbour had been asked for it.
+   */
+  onAnswer(neighbour: Neighbour, window: WindowNumber, piece: PieceIndex, receivedBytes: Bytes): { awaited: boolean; asked: boolean } {
+    const download = this.#downloads.get(window, piece);
+    const asked = download && this.#downloads.release(download, neighbour.id);
+    if (asked) {
+      neighbour.outstanding -= 1;
+      neighbour.wait.released(asked.sizeBytes - receivedBytes);
+      neighbour.wait.answered(receivedBytes, asked.askedMs, asked.predictedMs, asked.wasIdle, this.#context.nowMs);
+    }
+    if (download) this.#finish(download);
+    return { awaited: download !== undefined, asked: asked !== undefined };
+  }
+
+  onRefusal(neighbour: Neighbour, refusal: LiveRefusal): void {
+    const { nowMs, parameters } = this.#context;
+    if (refusal.why === 'not-held') neighbour.map.noteMissing(refusal.window);
+    else neighbour.rest(clamp(refusal.etaMs, parameters.tickMs, parameters.waitMaxMs) / 2, nowMs);
+    for (const piece of refusal.pieces) {
+      const download = this.#downloads.get(refusal.window, piece);
+      const asked = download && this.#downloads.release(download, neighbour.id);
+      if (!download || !asked) continue;
+      if (refusal.why === 'not-held') neighbour.brokenPromises += 1;
+      neighbour.outstanding -= 1;
+      neighbour.wait.released(asked.sizeBytes);
+      if (download.asked.length === 0) this.#forget(download);
+    }
+    if (neighbour.brokenPromises > BROKEN_PROMISES_MAX) this.#context.accuse(neighbour, 'announces pieces that it does not hold');
+    this.#context.planDue = true;
+  }
+
+  /**
+   * The one-shot timeout: once per piece, other holders are asked at once. While there are none, the request stays out, and the first
+   * neighbour that announces the piece is asked. After a second wait the piece is free to be asked for anew.
+   */
+  onTimeout(window: WindowNumber, piece: PieceIndex): void {
+    const download = this.#downloads.get(window, piece);
+    if (!download) return;
+    if (download.overdue) return this.#giveUp(download);
+    download.overdue = true;
+    this.firstTimeouts += 1;
+    for (const asked of download.asked) this.#context.neighbours.get(asked.peer)?.wait.timedOut();
+    this.#hedge(download, this.#othersFor(download));
+  }
+
+  /** Asks for manifests that have not come: of somebody else than before, while there is somebody else. */
+  askForManifests(): void {
+    const { neighbours, nowMs } = this.#context;
+    for (const number of this.#pending.numbers()) {
+      if (!this.#pending.wantsManifest(number, MANIFEST_PATIENCE_MS, nowMs)) continue;
+      const holders = [...neighbours.values()].filter((neighbour) => neighbour.map.get(number) !== undefined);
+      if (holders.every(({ id }) => this.#pending.hasAsked(number, id))) this.#pending.askAnew(number);
+      const [holder] = holders
+        .filter(({ id }) => !this.#pending.hasAsked(number, id))
+        .sort((a, b) => a.wait.predictMs(0) - b.wait.predictMs(0));
+      if (holder) this.#sendRequest(holder, number, []);
+    }
+  }
+
+  /** This process stood still: what was asked for before has its whole time again. */
+  onWake(): void {
+    for (const { window, piece, waitMs } of this.#downloads.all()) this.#context.schedule(`request:${window}:${piece}`, waitMs);
+  }
+
+  /**
+   * A neighbour has news of a window. Pieces of it that are overdue elsewhere are asked of it too; pieces that a publisher has not sent in the
+   * time it was expected to, or that were asked of somebody who often fails, are asked of this neighbour instead.
+   */
+  onNews(neighbour: Neighbour, window: WindowNumber): void {
+    for (const download of this.#downloads.of(window)) {
+      const [first] = download.asked;
+      if (!first || download.hedged || first.peer === neighbour.id || !neighbour.map.holds(window, download.piece)) continue;
+      if (download.overdue) this.#hedge(download, [neighbour]);
+      else if (this.#isBetter(neighbour, first)) this.#move(download, first, neighbour);
+    }
+  }
+
+  /** The neighbour is gone, and with it whatever it was asked for. */
+  dropPeer(neighbour: Neighbour): void {
+    for (const download of this.#downloads.from(neighbour.id)) {
+      this.#downloads.release(download, neighbour.id);
+      if (download.asked.length === 0) this.#forget(download);
+    }
+  }
+
+  /** Windows below this one are not wanted any more. */
+  abandonBelow(window: WindowNumber): void {
+    for (const download of this.#downloads.below(window)) this.#finish(download);
+  }
+
+  /** Enters the request in the books; the message follows in one batch per window. */
+  #ask(need: Need, holder: Neighbour): void {
+    const download = this.#downloads.open(need.window, need.piece, this.#waitFor(need, holder));
+    this.#addAsked(download, holder, need.sizeBytes);
+    this.#context.schedule(`request:${need.window}:${need.piece}`, download.waitMs);
+  }
+
+  #addAsked(download: Download, holder: Neighbour, sizeBytes: Bytes): void {
+    const { nowMs, options } = this.#context;
+    const predictedMs = holder.wait.predictMs(sizeBytes);
+    download.asked.push({ peer: holder.id, askedMs: nowMs, predictedMs, wasIdle: holder.outstanding === 0, sizeBytes });
+    holder.outstanding += 1;
+    holder.wait.asked(sizeBytes);
+    options.downlink.take(sizeBytes, nowMs);
+  }
+
+  /** Wait time of the algorithm sheet 5.4: the estimate, bounded, and short enough to leave room for one retry. */
+  #waitFor(need: Need, holder: Neighbour): Milliseconds {
+    const { waitMinMs, waitMaxMs, tickMs } = this.#context.parameters;
+    const estimateMs = clamp(holder.wait.waitMs(need.sizeBytes, tickMs), 2 * waitMinMs, waitMaxMs);
+    const others = need.holders.filter((other) => other !== holder);
+    if (others.length === 0) return estimateMs;
+    const bestOtherMs = Math.min(...others.map((other) => other.wait.predictMs(need.sizeBytes)));
+    const spareMs = need.slackMs - bestOtherMs;
+    return spareMs < estimateMs ? clamp(spareMs, waitMinMs, estimateMs) : estimateMs;
+  }
+
+  #sendRequest(holder: Neighbour, window: WindowNumber, pieces: readonly PieceIndex[]): void {
+    const { buffer, nowMs } = this.#context;
+    const wantManifest = !buffer.get(window) && this.#pending.wantsManifest(window, MANIFEST_PATIENCE_MS, nowMs);
+    if (wantManifest) this.#pending.noteManifestAsked(window, holder.id, nowMs);
+    const patienceMs = Math.max(0, ...pieces.map((piece) => this.#downloads.get(window, piece)?.waitMs ?? 0));
+    this.#context.send(holder, { kind: 'request', window, pieces, wantManifest, patienceMs });
+  }
+
+  #hedge(download: Download, others: readonly Neighbour[]): void {
+    const { waitMinMs, waitMaxMs, tickMs, pieceBytes } = this.#context.parameters;
+    const { window, piece } = download;
+    const sizeBytes = download.asked[0]?.sizeBytes ?? pieceBytes;
+    const waits = others.map((other) => other.wait.waitMs(sizeBytes, tickMs));
+    download.waitMs = clamp(Math.max(download.waitMs, ...waits), waitMinMs, waitMaxMs);
+    this.#context.schedule(`request:${window}:${piece}`, download.waitMs);
+    if (others.length > 0) download.hedged = true;
+    for (const other of others) {
+      this.#addAsked(download, other, sizeBytes);
+      this.#sendRequest(other, window, [piece]);
+    }
+  }
+
+  #isBetter(neighbour: Neighbour, asked: Asked): boolean {
+    const source = this.#context.neighbours.get(asked.peer);
+    if (!source || neighbour.wait.suspect || neighbour.busyUntilMs > this.#context.nowMs) return false;
+    if (source.wait.suspect) return true;
+    const lateMs = this.#context.nowMs - asked.askedMs - asked.predictedMs;
+    return source.publisher && !neighbour.publisher && lateMs > 0;
+  }
+
+  #move(download: Download, from: Asked, to: Neighbour): void {
+    const { waitMinMs, waitMaxMs, tickMs } = this.#context.parameters;
+    this.#cancelAt(download, from);
+    this.#addAsked(download, to, from.sizeBytes);
+    download.waitMs = clamp(to.wait.waitMs(from.sizeBytes, tickMs), 2 * waitMinMs, waitMaxMs);
+    this.#context.schedule(`request:${download.window}:${download.piece}`, download.waitMs);
+    this.#sendRequest(to, download.window, [download.piece]);
+  }
+
+  #othersFor(download: Download): readonly Neighbour[] {
+    const { pieceBytes, hedge } = this.#context.parameters;
+    return [...this.#context.neighbours.values()]
+      .filter((other) => other.map.holds(download.window, download.piece) && !download.asked.some((asked) => asked.peer === other.id))
+      .sort((a, b) => a.wait.predictMs(pieceBytes) - b.wait.predictMs(pieceBytes))
+      .slice(0, hedge);
+  }
+
+  /** Nobody who was asked has sent it: they are left alone for a while, and the piece may be asked for anew. */
+  #giveUp(download: Download): void {
+    for (const { peer } of download.asked) this.#context.neighbours.get(peer)?.rest(this.#context.parameters.tickMs, this.#context.nowMs);
+    this.#finish(download);
+    this.#context.planDue = true;
+  }
+
+  /** The piece is here, or not wanted: whoever still has it in the queue is told. */
+  #finish(download: Download): void {
+    for (const asked of [...download.asked]) this.#cancelAt(download, asked);
+    this.#forget(download);
+  }
+
+  #cancelAt(download: Download, asked: Asked): void {
+    this.#downloads.release(download, asked.peer);
+    const neighbour = this.#context.neighbours.get(asked.peer);
+    if (!neighbour) return;
+    neighbour.outstanding -= 1;
+    neighbour.wait.released(asked.sizeBytes);
+    this.#context.send(neighbour, { kind: 'cancel', window: download.window, pieces: [download.piece] });
+  }
+
+  #forget(download: Download): void {
+    this.#downloads.remove(download.window, download.piece);
+    this.#context.cancel(`request:${download.window}:${download.piece}`);
+  }
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.max(low, Math.min(high, value));
+}

@@ -1,0 +1,53 @@
+/**
+ * Decides which missing piece is asked of whom: by deadline class, then rarity, then age; of the holder that will have it here first.
+ *
+ * Algorithm sheet 5.5. Pure: it reads a view of the exchange and returns requests, in the order they should be sent.
+ */
+import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import type { Neighbour } from './neighbour.js';
+
+/** A piece we want and nobody has been asked for. */
+export interface Need {
+  readonly window: WindowNumber;
+  readonly piece: PieceIndex;
+  readonly sizeBytes: Bytes;
+  /** Time until the player runs dry without it. */
+  readonly slackMs: Milliseconds;
+  /** 0 urgent, 1 soon, 2 the rest. */
+  readonly deadlineClass: 0 | 1 | 2;
+  readonly holders: readonly Neighbour[];
+}
+
+/** A neighbour is not given more than this much work in advance. */
+const BACKLOG_MAX_MS = 1_000;
+/** A publisher's answer is held this much dearer than a viewer's, so that it is not drained while others have the piece. */
+const PUBLISHER_COST = 3;
+/** Pieces outstanding at one neighbour at most, whatever its speed. */
+const OUTSTANDING_MAX = 64;
+
+/** The windows 0 and 1 after the playhead are urgent, the next four come soon. */
+export function deadlineClass(windowsAhead: number): 0 | 1 | 2 {
+  return windowsAhead < 2 ? 0 : windowsAhead < 6 ? 1 : 2;
+}
+
+export function byUrgency(a: Need, b: Need): number {
+  return a.deadlineClass - b.deadlineClass || a.holders.length - b.holders.length || a.window - b.window || a.piece - b.piece;
+}
+
+/** The holder to ask, or undefined when all are busy enough. `random` breaks ties and herds. */
+export function chooseHolder(need: Need, nowMs: Milliseconds, random: () => number): Neighbour | undefined {
+  const free = need.holders.filter((holder) => holder.busyUntilMs <= nowMs && holder.outstanding < OUTSTANDING_MAX);
+  const quick = free.filter((holder) => holder.wait.backlogMs < BACKLOG_MAX_MS && holder.wait.predictMs(need.sizeBytes) < need.slackMs);
+  const among = quick.length > 0 ? quick : need.deadlineClass === 0 ? free : free.filter((holder) => holder.outstanding === 0);
+  let best: Neighbour | undefined;
+  let bestCost = Number.POSITIVE_INFINITY;
+  for (const holder of among) {
+    const cost =
+      holder.wait.predictMs(need.sizeBytes) * (holder.publisher && among.length > 1 ? PUBLISHER_COST : 1) * (1 + 0.05 * random());
+    if (cost < bestCost) {
+      best = holder;
+      bestCost = cost;
+    }
+  }
+  return best;
+}

@@ -1,0 +1,47 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { TokenBucket } from '../../../../src/kernel/token-bucket.js';
+import { addNeighbour, availability, makeContext, makeWindow, OWNER } from '../../../support/exchange-fixture.js';
+
+test('effects are given out once, in order', () => {
+  const context = makeContext();
+  context.schedule('tick', 5);
+  context.cancel('tick');
+  context.connect(3);
+  assert.equal(
+    context.takeEffects().map(({ kind }) => kind),
+    ['schedule', 'cancel', 'connect'],
+  );
+  assert.equal(context.takeEffects(), []);
+});
+
+test('only media is charged to the uplink', () => {
+  const uplink = new TokenBucket(1_000, 100);
+  const context = makeContext({ uplink });
+  const x = addNeighbour(context, 'x');
+  context.send(x, { kind: 'info', bytes: new Uint8Array(5_000) });
+  assert.is(uplink.delayMs(0), 0);
+  context.send(x, { kind: 'piece', window: 1, piece: 0, payload: new Uint8Array(500) });
+  assert.ok(uplink.delayMs(0) > 0);
+});
+
+test('the first accusation stands', () => {
+  const context = makeContext();
+  const x = addNeighbour(context, 'x');
+  context.accuse(x, 'one');
+  context.accuse(x, 'two');
+  assert.equal(context.takeAccused(), [[x, 'one']]);
+  assert.equal(context.takeAccused(), []);
+});
+
+test('a window is announced when any neighbour speaks of it, between two others and not at them', () => {
+  const context = makeContext();
+  addNeighbour(context, 'x').map.update(true, 0, [availability(makeWindow(5))]);
+  assert.equal([context.isAnnounced(4, 6), context.isAnnounced(5, 9), context.isAnnounced(1, 5)], [true, false, false]);
+});
+
+test('who has a signer is a publisher', () => {
+  assert.equal([makeContext().isPublisher, makeContext({ signer: OWNER }).isPublisher], [false, true]);
+});
+
+test.run();

@@ -1,0 +1,221 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { LiveEffect } from '../../../../src/relay/exchange/live-protocol.js';
+import { availability, DrivenExchange, makeWindow, OWNER, PARAMETERS, sentOf } from '../../../support/exchange-fixture.js';
+
+const drops = (effects: readonly LiveEffect[]): string[] =>
+  effects.flatMap((effect) => (effect.kind === 'disconnect' ? [`${effect.peer} ${effect.reason.kind}`] : []));
+const played = (effects: readonly LiveEffect[]): number[] =>
+  effects.flatMap((effect) => (effect.kind === 'emit' && effect.event.kind === 'window' ? [effect.event.manifest.number] : []));
+
+const ALL = Array.from({ length: 12 }, (_, index) => makeWindow(index + 1));
+
+/** A viewer that has met two others, who hold twelve windows, and answers whatever it asks of them. */
+function watching(): DrivenExchange {
+  const viewer = new DrivenExchange();
+  for (const id of ['x', 'y']) {
+    viewer.meet(id);
+    viewer.hearMap(
+      id,
+      ALL.map((made) => availability(made)),
+    );
+  }
+  return viewer;
+}
+
+/** Answers every request for a window that exists. */
+function serve(viewer: DrivenExchange, effects: readonly LiveEffect[] = viewer.effects): readonly LiveEffect[] {
+  const answers: LiveEffect[] = [];
+  for (const { to, window, pieces, wantManifest } of sentOf(effects, 'request')) {
+    if (window > 100) continue;
+    const made = makeWindow(window);
+    if (wantManifest) answers.push(...viewer.hear(to, { kind: 'manifest', ageMs: 10, bytes: made.manifest.bytes }));
+    for (const piece of pieces)
+      answers.push(...viewer.hear(to, { kind: 'piece', window, piece, payload: made.pieces[piece] as Uint8Array }));
+  }
+  return answers;
+}
+
+test('starting asks for neighbours and sets the clocks going', () => {
+  const viewer = new DrivenExchange();
+  assert.equal(
+    viewer.effects.map((effect) => (effect.kind === 'schedule' ? effect.timer : effect.kind)),
+    ['tick', 'map', 'connect'],
+  );
+});
+
+test('a neighbour is greeted with a hello and a map', () => {
+  const publisher = new DrivenExchange({ signer: OWNER });
+  const effects = publisher.input({ kind: 'peer-up', peer: 'x' });
+  assert.equal(sentOf(effects, 'hello')[0]?.publisher, true);
+  assert.is(sentOf(effects, 'map')[0]?.full, true);
+});
+
+test('a viewer asks, verifies, plays in order and tells the others', () => {
+  const viewer = watching();
+  const effects = serve(viewer);
+  assert.equal(played(effects), [8, 9, 10, 11, 12]);
+  const figures = viewer.figures();
+  assert.equal([figures.windowsDelivered, figures.head, figures.badPieces, figures.stalls], [5, 12, 0, 0]);
+  assert.is(figures.fromPeersBytes, 5 * makeWindow(8).content.bytes.length);
+});
+
+test('a publisher keeps what it publishes, and asks nobody for anything', () => {
+  const publisher = new DrivenExchange({ signer: OWNER });
+  publisher.meet('x');
+  publisher.hearMap(
+    'x',
+    ALL.map((made) => availability(made)),
+  );
+  for (const { content } of ALL) publisher.input({ kind: 'command', command: { kind: 'publish', content } });
+  publisher.wait(2_000);
+  assert.equal(sentOf(publisher.effects, 'request'), []);
+  assert.equal([publisher.figures().windowsDelivered, publisher.figures().bufferedMs], [12, 12 * PARAMETERS.windowMs]);
+});
+
+test('a publisher answers with what it published', () => {
+  const publisher = new DrivenExchange({ signer: OWNER });
+  publisher.meet('x');
+  const [made] = ALL;
+  if (made) publisher.input({ kind: 'command', command: { kind: 'publish', content: made.content } });
+  const effects = publisher.hear('x', { kind: 'request', window: 1, pieces: [0, 1, 2], wantManifest: true, patienceMs: 500 });
+  assert.equal(
+    sentOf(effects, 'piece').map(({ payload }) => Buffer.from(payload)),
+    made?.pieces.map((piece) => Buffer.from(piece)),
+  );
+});
+
+const OFFENCES: readonly [title: string, offend: (viewer: DrivenExchange) => void][] = [
+  [
+    'speaks before its hello',
+    (viewer) => {
+      viewer.input({ kind: 'peer-up', peer: 'bad' });
+      viewer.hearMap('bad', []);
+    },
+  ],
+  [
+    'sends stream info that nobody can read',
+    (viewer) => {
+      viewer.meet('bad');
+      viewer.hear('bad', { kind: 'info', bytes: Uint8Array.of(1) });
+    },
+  ],
+  [
+    'floods with requests',
+    (viewer) => {
+      viewer.meet('bad');
+      for (let count = 0; count < 100_000; count++)
+        viewer.hear('bad', { kind: 'request', window: 8, pieces: [0], wantManifest: false, patienceMs: 100 });
+    },
+  ],
+  [
+    'floods with maps',
+    (viewer) => {
+      viewer.meet('bad');
+      const windows = Array.from({ length: 1_000 }, (_, index) => ({ number: index, pieceCount: 0, key: false, held: null }));
+      for (let count = 0; count < 500; count++) viewer.hearMap('bad', windows);
+    },
+  ],
+  [
+    'floods with pieces',
+    (viewer) => {
+      viewer.meet('bad');
+      for (let count = 0; count < 1_000; count++)
+        viewer.hear('bad', { kind: 'piece', window: 1, piece: count, payload: new Uint8Array(10) });
+    },
+  ],
+];
+
+for (const [title, offend] of OFFENCES) {
+  test(`who ${title} is banned, and the rest goes on`, () => {
+    const viewer = watching();
+    const startedMs = Date.now();
+    offend(viewer);
+    assert.equal(drops(viewer.effects), ['bad misbehaved']);
+    assert.is(viewer.figures().neighbours, 2);
+    assert.ok(Date.now() - startedMs < 5_000, `${Date.now() - startedMs} ms`);
+    assert.equal(played(serve(viewer)), [8, 9, 10, 11, 12]);
+  });
+}
+
+test('a flood of requests is answered for a while at most', () => {
+  const publisher = new DrivenExchange({ signer: OWNER });
+  publisher.meet('flood');
+  const [made] = ALL;
+  if (made) publisher.input({ kind: 'command', command: { kind: 'publish', content: made.content } });
+  let answered = 0;
+  for (let count = 0; count < 100_000; count++) {
+    answered += sentOf(
+      publisher.hear('flood', { kind: 'request', window: 1, pieces: [0], wantManifest: false, patienceMs: 100 }),
+      'piece',
+    ).length;
+  }
+  assert.ok(answered <= 10_000, `${answered} pieces`);
+});
+
+test('another version is not misbehaviour', () => {
+  const viewer = new DrivenExchange();
+  viewer.input({ kind: 'peer-up', peer: 'new' });
+  assert.equal(drops(viewer.hear('new', { kind: 'hello', version: 2, publisher: false })), ['new surplus']);
+});
+
+test('who says nothing, and who reads nothing, is dropped after a while', () => {
+  const viewer = new DrivenExchange();
+  viewer.meet('silent');
+  viewer.meet('deaf');
+  viewer.input({ kind: 'peer-blocked', peer: 'deaf' });
+  for (let count = 0; count < 16; count++) {
+    viewer.wait(1_000);
+    viewer.hearMap('deaf', []);
+  }
+  assert.equal(drops(viewer.effects).sort(), ['deaf silent', 'silent silent']);
+});
+
+test('a process that stood still blames nobody', () => {
+  const viewer = watching();
+  viewer.wait(100);
+  viewer.nowMs += 60_000;
+  const effects = viewer.hearMap(
+    'x',
+    ALL.map((made) => availability(made)),
+  );
+  assert.ok(effects.some((effect) => effect.kind === 'schedule' && effect.timer.startsWith('request:')));
+  assert.equal(drops(viewer.wait(1_000)), []);
+  assert.is(viewer.figures().neighbours, 2);
+});
+
+test('a neighbour that always names new windows costs no memory and moves nobody', () => {
+  const viewer = watching();
+  serve(viewer);
+  viewer.meet('liar');
+  const startedMs = Date.now();
+  for (let round = 0; round < 80; round++) {
+    viewer.nowMs += 50;
+    const first = 1_000_000 + round * 1_000;
+    viewer.hearMap(
+      'liar',
+      Array.from({ length: 200 }, (_, index) => ({ number: first + index, pieceCount: 8_000, key: true, held: null })),
+    );
+    viewer.wait(50);
+  }
+  const open = new Set<string>();
+  for (const effect of viewer.effects) {
+    if (effect.kind === 'schedule' && effect.timer.startsWith('request:')) open.add(effect.timer);
+    if (effect.kind === 'cancel') open.delete(effect.timer);
+  }
+  assert.ok(open.size < 300, `${open.size} requests out`);
+  assert.ok(Date.now() - startedMs < 10_000, `${Date.now() - startedMs} ms`);
+  assert.equal(played(serve(viewer, viewer.hearMap('x', [availability(makeWindow(13))], false))), [13]);
+});
+
+test('messages and timers of neighbours that are gone change nothing', () => {
+  const viewer = watching();
+  viewer.input({ kind: 'peer-down', peer: 'x' });
+  viewer.input({ kind: 'peer-down', peer: 'x' });
+  assert.equal(viewer.hearMap('x', []), []);
+  assert.equal(viewer.input({ kind: 'peer-blocked', peer: 'x' }), []);
+  assert.equal(viewer.input({ kind: 'timer', timer: 'request:77:1' }), []);
+  assert.equal(viewer.input({ kind: 'timer', timer: 'reveal:77' }), []);
+});
+
+test.run();

@@ -1,0 +1,75 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { LiveMessage } from '../../../../src/relay/exchange/live-message.js';
+import { Neighbour } from '../../../../src/relay/exchange/neighbour.js';
+
+/** How many such messages it takes at once until it is too much. */
+function patienceFor(message: LiveMessage): number {
+  const neighbour = new Neighbour('x', 0);
+  let count = 0;
+  while (count < 1_000_000 && neighbour.affords(message, 0)) count += 1;
+  return count;
+}
+
+const request = (pieces: number): LiveMessage => ({
+  kind: 'request',
+  window: 1,
+  pieces: new Array(pieces).fill(0),
+  wantManifest: false,
+  patienceMs: 0,
+});
+
+test('a flood is too much in the end, and the sooner the more work each message is', () => {
+  assert.ok(patienceFor(request(1)) <= 10_000);
+  assert.ok(patienceFor(request(500)) < 50);
+  assert.ok(patienceFor({ kind: 'info', bytes: new Uint8Array() }) <= 1_000);
+  assert.ok(patienceFor({ kind: 'hello', version: 1, publisher: false }) <= 20_000);
+});
+
+test('an honest pace is never too much: a hundred pieces and twenty maps a second', () => {
+  const neighbour = new Neighbour('x', 0);
+  const map: LiveMessage = {
+    kind: 'map',
+    full: true,
+    tail: 0,
+    windows: new Array(60).fill({ number: 1, pieceCount: 0, key: false, held: null }),
+  };
+  for (let second = 1; second < 600; second++) {
+    for (let count = 0; count < 100; count++) assert.ok(neighbour.affords(request(1), second * 1_000));
+    for (let count = 0; count < 20; count++) assert.ok(neighbour.affords(map, second * 1_000));
+  }
+});
+
+test('who fails is left alone, up to eight times longer each time, until it succeeds', () => {
+  const neighbour = new Neighbour('x', 0);
+  const rests: number[] = [];
+  let nowMs = 0;
+  for (let count = 0; count < 5; count++) {
+    neighbour.rest(100, nowMs);
+    rests.push(neighbour.busyUntilMs - nowMs);
+    neighbour.rest(100, nowMs);
+    nowMs = neighbour.busyUntilMs;
+  }
+  assert.equal(rests, [100, 200, 400, 800, 800]);
+  neighbour.succeeded();
+  neighbour.rest(100, nowMs);
+  assert.is(neighbour.busyUntilMs - nowMs, 100);
+});
+
+test('success restores credit', () => {
+  const neighbour = new Neighbour('x', 0);
+  neighbour.credible = false;
+  neighbour.succeeded();
+  assert.ok(neighbour.credible);
+});
+
+test('what is gone here is of no interest there', () => {
+  const neighbour = new Neighbour('x', 0);
+  neighbour.map.update(true, 0, [{ number: 3, pieceCount: 1, key: false, held: null }]);
+  neighbour.news.add(3).add(9);
+  neighbour.forgetBelow(5);
+  assert.is(neighbour.map.get(3), undefined);
+  assert.equal([...neighbour.news], [9]);
+});
+
+test.run();

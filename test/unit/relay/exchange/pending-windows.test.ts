@@ -1,0 +1,57 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { EARLY_BYTES_MAX, EARLY_PIECES_MAX, PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
+
+const early = (sizeBytes: number, from = 'x') => ({ from, payload: new Uint8Array(sizeBytes) });
+
+function expecting(...numbers: readonly number[]): PendingWindows {
+  const pending = new PendingWindows();
+  for (const number of numbers) pending.noteManifestAsked(number, 'x', 0);
+  return pending;
+}
+
+test('pieces wait only for a manifest that has been asked for', () => {
+  const pending = expecting(5);
+  assert.not(pending.keep(6, 0, early(10)));
+  assert.ok(pending.keep(5, 0, early(10)));
+  assert.not(pending.keep(5, 0, early(10)), 'the first of two stays');
+  assert.equal([pending.has(5, 0), pending.has(5, 1), pending.hasAny(5), pending.hasAny(6)], [true, false, true, false]);
+});
+
+test('a manifest is asked for once, then of somebody else when it does not come', () => {
+  const pending = new PendingWindows();
+  assert.ok(pending.wantsManifest(5, 300, 0));
+  pending.noteManifestAsked(5, 'x', 0);
+  assert.not(pending.wantsManifest(5, 300, 300));
+  assert.ok(pending.wantsManifest(5, 300, 301));
+  assert.equal([pending.hasAsked(5, 'x'), pending.hasAsked(5, 'y')], [true, false]);
+  pending.askAnew(5);
+  assert.not(pending.hasAsked(5, 'x'));
+});
+
+test('no more pieces are kept of one window, and no more bytes of all, than are allowed', () => {
+  const pending = expecting(1, 2, 3);
+  for (let piece = 0; piece < EARLY_PIECES_MAX; piece++) assert.ok(pending.keep(1, piece, early(1)));
+  assert.not(pending.keep(1, EARLY_PIECES_MAX, early(1)));
+  assert.ok(pending.keep(2, 0, early(EARLY_BYTES_MAX)));
+  assert.ok(pending.full);
+  assert.not(pending.keep(3, 0, early(1)));
+});
+
+test('what is released, dropped or not wanted any more gives its room back', () => {
+  const pending = expecting(1, 2, 3);
+  pending.keep(1, 0, early(10));
+  pending.keep(2, 0, early(20));
+  pending.keep(2, 1, early(5, 'y'));
+  pending.keep(3, 0, early(30));
+  assert.equal([...pending.release(1).keys()], [0]);
+  assert.is(pending.sizeBytes, 55);
+  pending.dropPeer('y');
+  assert.is(pending.sizeBytes, 50);
+  pending.keepOnly((number) => number === 3);
+  assert.equal([pending.sizeBytes, pending.count, pending.numbers()], [30, 1, [3]]);
+  assert.not(pending.expects(2));
+  assert.is(pending.release(2).size, 0);
+});
+
+test.run();

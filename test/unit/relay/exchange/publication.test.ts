@@ -1,0 +1,89 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { nodeVerifier } from '../../../../src/io/crypto.js';
+import { Announcer } from '../../../../src/relay/exchange/announcer.js';
+import { manifestIsSigned } from '../../../../src/relay/exchange/manifest.js';
+import { Publication } from '../../../../src/relay/exchange/publication.js';
+import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
+import {
+  addNeighbour,
+  availability,
+  CHANNEL,
+  makeContext,
+  makeWindow,
+  OWNER,
+  PARAMETERS,
+  sentOf,
+} from '../../../support/exchange-fixture.js';
+
+function setUp() {
+  const context = makeContext({ signer: OWNER }, 1_000);
+  const shares = new WindowShares();
+  return { context, shares, publication: new Publication(context, shares, new Announcer(context, shares)) };
+}
+
+test('a window is signed and held whole', () => {
+  const { context, publication } = setUp();
+  publication.publish(makeWindow(4).content);
+  const window = context.buffer.get(4);
+  assert.ok(window?.complete && manifestIsSigned(window.manifest, CHANNEL, OWNER.publicKey, nodeVerifier));
+  assert.is(publication.windowsPublished, 1);
+});
+
+test('it is dealt out among viewers, not to publishers nor to those who do not read, and revealed later', () => {
+  const { context, publication } = setUp();
+  for (const id of ['a', 'b', 'blocked']) addNeighbour(context, id);
+  const blocked = context.neighbours.get('blocked');
+  if (blocked) blocked.blockedSinceMs = 0;
+  addNeighbour(context, 'other', true);
+  publication.publish(makeWindow(4, 4).content);
+  const effects = context.takeEffects();
+  assert.equal(
+    sentOf(effects, 'map').map(({ to, windows }) => [to, windows[0]?.held?.count]),
+    [
+      ['a', 2],
+      ['b', 2],
+    ],
+  );
+  assert.ok(effects.some((effect) => effect.kind === 'schedule' && effect.timer === 'reveal:4' && effect.delayMs === PARAMETERS.revealMs));
+});
+
+test('after some rounds everybody is told of everything, and no timer is left', () => {
+  const { context, publication } = setUp();
+  for (const id of ['a', 'b']) addNeighbour(context, id);
+  publication.publish(makeWindow(4, 4).content);
+  context.takeEffects();
+  for (let round = 0; round < 4; round++) {
+    context.nowMs += PARAMETERS.revealMs;
+    publication.reveal(4);
+  }
+  const effects = context.takeEffects();
+  assert.equal(sentOf(effects, 'map').at(-1)?.windows, [availability(makeWindow(4, 4))]);
+  assert.is(effects.filter((effect) => effect.kind === 'schedule' && effect.timer === 'reveal:4').length, 3);
+});
+
+test('one viewer alone is told of everything at once', () => {
+  const { context, publication } = setUp();
+  addNeighbour(context, 'a');
+  publication.publish(makeWindow(4).content);
+  assert.equal(sentOf(context.takeEffects(), 'map')[0]?.windows, [availability(makeWindow(4))]);
+});
+
+test('a window that has left the buffer is not revealed', () => {
+  const { context, publication } = setUp();
+  publication.reveal(4);
+  assert.equal(context.takeEffects(), []);
+});
+
+test('a window below the tail is not published, and one without a signer is our bug', () => {
+  const { context, publication } = setUp();
+  for (let number = 1; number <= PARAMETERS.bufferWindows + 1; number++) publication.publish(makeWindow(number, 1).content);
+  publication.publish(makeWindow(1, 1).content);
+  assert.is(publication.windowsPublished, PARAMETERS.bufferWindows + 1);
+  const viewer = makeContext();
+  const shares = new WindowShares();
+  assert.throws(() => new Publication(viewer, shares, new Announcer(viewer, shares)).publish(makeWindow(1).content), /signer/);
+  assert.ok(context.buffer.count <= PARAMETERS.bufferWindows);
+});
+
+test.run();

@@ -1,0 +1,165 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Announcer } from '../../../../src/relay/exchange/announcer.js';
+import { PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
+import { Playout } from '../../../../src/relay/exchange/playout.js';
+import { Receiver } from '../../../../src/relay/exchange/receiver.js';
+import { Requester } from '../../../../src/relay/exchange/requester.js';
+import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
+import {
+  addNeighbour,
+  availability,
+  CHANNEL,
+  makeContext,
+  makeWindow,
+  PARAMETERS,
+  PIECE_BYTES,
+  STRANGER,
+  sentOf,
+} from '../../../support/exchange-fixture.js';
+
+const MADE = makeWindow(4);
+
+/** Everything of window 4 has been asked of `x`, its manifest included. */
+function setUp() {
+  const context = makeContext({}, 1_000);
+  const pending = new PendingWindows();
+  const playout = new Playout(PARAMETERS, context.buffer, () => false);
+  playout.moveTo(4);
+  const requester = new Requester(context, playout, pending);
+  const receiver = new Receiver({ context, announcer: new Announcer(context, new WindowShares()), requester, pending });
+  const x = addNeighbour(context, 'x');
+  x.map.update(true, 0, [availability(MADE)]);
+  requester.plan();
+  context.takeEffects();
+  const give = (piece: number, payload = MADE.pieces[piece] as Uint8Array, from = x): void => receiver.onPiece(from, 4, piece, payload);
+  return { context, pending, requester, receiver, x, give };
+}
+
+const bad = (): Uint8Array => new Uint8Array(PIECE_BYTES);
+
+test('pieces are kept when their hash matches, copied, announced, and counted by whom they came from', () => {
+  const { context, receiver, x, give } = setUp();
+  const y = addNeighbour(context, 'y');
+  receiver.onManifest(x, MADE.manifest.bytes, 100, 0);
+  const payload = (MADE.pieces[1] as Uint8Array).slice();
+  give(1, payload);
+  payload.fill(0);
+  assert.equal(context.buffer.get(4)?.piece(1), MADE.pieces[1]);
+  assert.ok(context.deliverDue && context.planDue);
+  assert.is(sentOf(context.takeEffects(), 'map').filter(({ to }) => to === 'y').length, 1);
+  assert.equal([receiver.fromPeersBytes, receiver.fromPublishersBytes, y.news.size], [PIECE_BYTES, 0, 0]);
+});
+
+test('pieces that come before the manifest wait for it, unannounced', () => {
+  const { context, pending, receiver, x, give } = setUp();
+  give(0);
+  assert.is(context.buffer.get(4), undefined);
+  assert.ok(pending.has(4, 0));
+  assert.equal(
+    context.takeEffects().filter(({ kind }) => kind === 'send'),
+    [],
+  );
+  receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
+  assert.ok(context.buffer.get(4)?.held.has(0));
+  assert.is(pending.count, 0);
+});
+
+test('the age of a window goes back to when it was cut', () => {
+  const { context, receiver, x } = setUp();
+  receiver.onManifest(x, MADE.manifest.bytes, 700, 0);
+  const originMs = context.buffer.get(4)?.originMs ?? 0;
+  assert.ok(originMs <= 300 && originMs > 100);
+});
+
+test('the second bad piece is an offence, the first is not', () => {
+  const { context, receiver, x, give } = setUp();
+  receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
+  give(0, bad());
+  assert.equal(context.takeAccused(), []);
+  assert.not(x.map.holds(4, 1));
+  give(1, bad());
+  assert.is(context.takeAccused()[0]?.[0], x);
+  assert.equal([receiver.badPieces, context.buffer.get(4)?.held.count], [2, 0]);
+});
+
+for (const [title, payload] of [
+  ['too short', (MADE.pieces[0] as Uint8Array).subarray(1)],
+  ['too long', new Uint8Array(PIECE_BYTES + 1)],
+  ['empty', new Uint8Array()],
+] as const) {
+  test(`a piece that is ${title} is bad`, () => {
+    const { receiver, x, give } = setUp();
+    receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
+    give(0, payload);
+    assert.is(receiver.badPieces, 1);
+  });
+}
+
+test('a piece larger than any is not even kept for later', () => {
+  const { pending, receiver, give } = setUp();
+  give(0, new Uint8Array(PIECE_BYTES + 1));
+  assert.equal([receiver.badPieces, pending.sizeBytes], [1, 0]);
+});
+
+test('of somebody who sent bad pieces before the manifest, no more than two are looked at', () => {
+  const { context, receiver, x, give } = setUp();
+  const y = addNeighbour(context, 'y');
+  for (const piece of [0, 1, 2]) give(piece, bad());
+  receiver.onManifest(y, MADE.manifest.bytes, 0, 0);
+  assert.is(receiver.badPieces, 2);
+  assert.equal(
+    context.takeAccused().map(([neighbour]) => neighbour),
+    [x],
+  );
+});
+
+const shifted = CHANNEL.replace('c', 'd');
+for (const [title, bytes] of [
+  ['a stranger signed', makeWindow(4, 3, {}, STRANGER).manifest.bytes],
+  ['the owner signed for another channel', makeWindow(4, 3, {}, undefined, shifted).manifest.bytes],
+  ['is not signed', MADE.manifest.bytes.slice().fill(0, -64)],
+  ['is cut short', MADE.manifest.bytes.subarray(0, 50)],
+] as const) {
+  test(`a manifest that ${title} is an offence at once`, () => {
+    const { context, receiver, x } = setUp();
+    receiver.onManifest(x, bytes, 0, 0);
+    assert.is(context.takeAccused().length, 1);
+    assert.is(context.buffer.get(4), undefined);
+  });
+}
+
+test('a manifest that nobody asked for, or of a window that is not wanted any more, is not looked at', () => {
+  const { context, receiver, x } = setUp();
+  receiver.onManifest(x, makeWindow(9, 3, {}, STRANGER).manifest.bytes, 0, 0);
+  receiver.onManifest(x, makeWindow(4, 3, {}, STRANGER).manifest.bytes, 0, 5);
+  assert.equal([context.takeAccused(), context.buffer.count], [[], 0]);
+});
+
+test('a late answer is good when there is something to check it against, and ignored when there is not', () => {
+  const { context, requester, receiver, x, give } = setUp();
+  requester.abandonBelow(5);
+  give(0);
+  assert.not(context.buffer.get(4));
+  receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
+  give(0);
+  give(0);
+  assert.ok(context.buffer.get(4)?.held.has(0));
+  assert.is(receiver.duplicateBytes, PIECE_BYTES);
+});
+
+test('a flood of pieces that nobody asked for is an offence', () => {
+  const { context, receiver, x } = setUp();
+  for (let count = 0; count < 300; count++) receiver.onPiece(x, 77, count, new Uint8Array(10));
+  assert.is(context.takeAccused().length, 1);
+});
+
+test('what a publisher sent is counted apart', () => {
+  const { receiver, x, give } = setUp();
+  x.publisher = true;
+  receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
+  give(0);
+  assert.is(receiver.fromPublishersBytes, PIECE_BYTES);
+});
+
+test.run();

@@ -1,0 +1,215 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { LiveEffect } from '../../../../src/relay/exchange/live-protocol.js';
+import { PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
+import { Playout } from '../../../../src/relay/exchange/playout.js';
+import { Requester } from '../../../../src/relay/exchange/requester.js';
+import {
+  addNeighbour,
+  availability,
+  hold,
+  makeContext,
+  makeWindow,
+  PARAMETERS,
+  PIECE_BYTES,
+  sentOf,
+} from '../../../support/exchange-fixture.js';
+
+function setUp() {
+  const context = makeContext({}, 1_000);
+  const pending = new PendingWindows();
+  const playout = new Playout(PARAMETERS, context.buffer, () => false);
+  playout.moveTo(4);
+  const requester = new Requester(context, playout, pending);
+  const holder = (id: string, pieces?: readonly number[], publisher = false) => {
+    const neighbour = addNeighbour(context, id, publisher);
+    neighbour.map.update(true, 0, [availability(makeWindow(4), pieces)]);
+    return neighbour;
+  };
+  return { context, pending, requester, holder };
+}
+
+const timers = (effects: readonly LiveEffect[]): string[] =>
+  effects.flatMap((effect) => (effect.kind === 'schedule' ? [effect.timer] : []));
+const cancelled = (effects: readonly LiveEffect[]): string[] =>
+  effects.flatMap((effect) => (effect.kind === 'cancel' ? [effect.timer] : []));
+
+test('what is missing is asked of whoever has it, in one request a window, with the manifest the first time', () => {
+  const { context, requester, holder } = setUp();
+  holder('x');
+  requester.plan();
+  const effects = context.takeEffects();
+  assert.equal(
+    sentOf(effects, 'request').map(({ to, pieces, wantManifest }) => [to, pieces, wantManifest]),
+    [['x', [0, 1, 2], true]],
+  );
+  assert.equal(timers(effects), ['request:4:0', 'request:4:1', 'request:4:2']);
+  requester.plan();
+  assert.equal(context.takeEffects(), []);
+  assert.ok(requester.awaits(4));
+});
+
+test('an answer settles the books and calls off whoever else was asked', () => {
+  const { context, requester, holder } = setUp();
+  const [x, y] = [holder('x', [0]), holder('y', [])];
+  requester.plan();
+  y.map.noteHeld(4, 0, 3);
+  requester.onTimeout(4, 0);
+  context.takeEffects();
+  context.nowMs += 50;
+  assert.equal(requester.onAnswer(y, 4, 0, PIECE_BYTES), { awaited: true, asked: true });
+  const effects = context.takeEffects();
+  assert.equal(
+    sentOf(effects, 'cancel').map(({ to }) => to),
+    ['x'],
+  );
+  assert.equal(cancelled(effects), ['request:4:0']);
+  assert.equal([x.outstanding, y.outstanding, x.wait.queuedBytes, y.wait.queuedBytes], [0, 0, 0, 0]);
+  assert.equal(requester.onAnswer(x, 4, 0, PIECE_BYTES), { awaited: false, asked: false });
+});
+
+test('the one-shot timeout asks the best two others, once; after a second wait the piece is free again', () => {
+  const { context, requester, holder } = setUp();
+  holder('x', [0]);
+  requester.plan();
+  context.takeEffects();
+  for (const id of ['a', 'b', 'c']) holder(id, [0]);
+  requester.onTimeout(4, 0);
+  const first = context.takeEffects();
+  assert.is(sentOf(first, 'request').length, PARAMETERS.hedge);
+  assert.equal(timers(first), ['request:4:0']);
+  assert.is(requester.firstTimeouts, 1);
+  requester.onTimeout(4, 0);
+  const second = context.takeEffects();
+  assert.is(sentOf(second, 'cancel').length, 1 + PARAMETERS.hedge);
+  assert.ok(context.planDue);
+  assert.not(requester.awaits(4));
+  assert.is(requester.firstTimeouts, 1);
+});
+
+test('without another holder the request stays out, and the first one to announce the piece is asked', () => {
+  const { context, requester, holder } = setUp();
+  holder('x', [0]);
+  requester.plan();
+  requester.onTimeout(4, 0);
+  context.takeEffects();
+  requester.onNews(holder('late', [0]), 4);
+  assert.equal(
+    sentOf(context.takeEffects(), 'request').map(({ to }) => to),
+    ['late'],
+  );
+  requester.onNews(holder('later', [0]), 4);
+  assert.equal(sentOf(context.takeEffects(), 'request'), []);
+});
+
+test('a piece moves from a publisher that is late to a viewer that has it', () => {
+  const { context, requester, holder } = setUp();
+  holder('publisher', [0], true);
+  requester.plan();
+  context.takeEffects();
+  const viewer = holder('viewer', [0]);
+  requester.onNews(viewer, 4);
+  assert.equal(context.takeEffects(), [], 'not while the publisher is in time');
+  context.nowMs += 1_000;
+  requester.onNews(viewer, 4);
+  const effects = context.takeEffects();
+  assert.equal(
+    [sentOf(effects, 'cancel').map(({ to }) => to), sentOf(effects, 'request').map(({ to }) => to)],
+    [['publisher'], ['viewer']],
+  );
+});
+
+test('a piece moves at once from somebody who often fails', () => {
+  const { context, requester, holder } = setUp();
+  const x = holder('x', [0]);
+  requester.plan();
+  x.wait.timedOut();
+  context.takeEffects();
+  requester.onNews(holder('y', [0]), 4);
+  assert.equal(
+    sentOf(context.takeEffects(), 'request').map(({ to }) => to),
+    ['y'],
+  );
+});
+
+test('a refusal frees the piece; what was announced and is not held counts as a broken promise', () => {
+  const { context, requester, holder } = setUp();
+  const [x, y] = [holder('x', [0]), holder('y', [1])];
+  requester.plan();
+  requester.onRefusal(x, { kind: 'refuse', why: 'not-held', window: 4, etaMs: 0, pieces: [0, 77] });
+  requester.onRefusal(y, { kind: 'refuse', why: 'busy', window: 4, etaMs: 400, pieces: [1] });
+  assert.equal([x.brokenPromises, x.map.holds(4, 0), x.busyUntilMs], [1, false, 0]);
+  assert.equal([y.brokenPromises, y.map.holds(4, 1), y.busyUntilMs], [0, true, 1_200]);
+  assert.not(requester.awaits(4));
+  assert.ok(context.planDue);
+});
+
+test('who breaks its promises again and again is accused', () => {
+  const { context, requester, holder } = setUp();
+  const x = holder('x');
+  for (let round = 0; round < 40 && context.takeAccused().length === 0; round++) {
+    x.map.update(true, 0, [availability(makeWindow(4))]);
+    requester.plan();
+    requester.onRefusal(x, { kind: 'refuse', why: 'not-held', window: 4, etaMs: 0, pieces: [0, 1, 2] });
+  }
+  assert.ok(x.brokenPromises > 64 && x.brokenPromises < 70);
+});
+
+test('what a neighbour that left was asked for is free again, unless somebody else was asked too', () => {
+  const { context, requester, holder } = setUp();
+  const x = holder('x', [0, 1]);
+  requester.plan();
+  holder('y', [1]);
+  requester.onTimeout(4, 1);
+  context.takeEffects();
+  context.neighbours.delete('x');
+  requester.dropPeer(x);
+  assert.equal(cancelled(context.takeEffects()), ['request:4:0']);
+  assert.ok(requester.awaits(4));
+});
+
+test('a manifest that does not come is asked of somebody else, and then of everybody anew', () => {
+  const { context, requester, holder } = setUp();
+  holder('x');
+  holder('y');
+  requester.plan();
+  const asked: string[] = [];
+  for (let round = 0; round < 4; round++) {
+    asked.push(...sentOf(context.takeEffects(), 'request').flatMap(({ to, wantManifest }) => (wantManifest ? [to] : [])));
+    context.nowMs += 301;
+    requester.askForManifests();
+  }
+  assert.is(asked.length, 4);
+  assert.equal(new Set(asked.slice(0, 2)).size, 2);
+  assert.equal(new Set(asked.slice(2)).size, 2);
+});
+
+test('what the playhead has left behind is called off', () => {
+  const { context, requester, holder } = setUp();
+  holder('x');
+  requester.plan();
+  context.takeEffects();
+  requester.abandonBelow(5);
+  assert.is(sentOf(context.takeEffects(), 'cancel').length, 3);
+  assert.not(requester.awaits(4));
+});
+
+test('after a sleep every request has its whole time again', () => {
+  const { context, requester, holder } = setUp();
+  holder('x', [0]);
+  requester.plan();
+  context.takeEffects();
+  requester.onWake();
+  assert.equal(timers(context.takeEffects()), ['request:4:0']);
+});
+
+test('what is here is not asked for', () => {
+  const { context, requester, holder } = setUp();
+  holder('x');
+  hold(context, makeWindow(4), [0, 2]);
+  requester.plan();
+  const [request] = sentOf(context.takeEffects(), 'request');
+  assert.equal([request?.pieces, request?.wantManifest], [[1], false]);
+});
+
+test.run();

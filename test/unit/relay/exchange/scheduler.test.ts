@@ -1,0 +1,71 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Neighbour } from '../../../../src/relay/exchange/neighbour.js';
+import { byUrgency, chooseHolder, deadlineClass, type Need } from '../../../../src/relay/exchange/scheduler.js';
+
+const need = (overrides: Partial<Need> = {}): Need => ({
+  window: 5,
+  piece: 0,
+  sizeBytes: 16_384,
+  slackMs: 5_000,
+  deadlineClass: 1,
+  holders: [],
+  ...overrides,
+});
+const evenly = (): number => 0;
+
+function holder(id: string, shape: { slower?: number; publisher?: boolean; outstanding?: number; busyUntilMs?: number } = {}): Neighbour {
+  const neighbour = new Neighbour(id, 0);
+  neighbour.publisher = shape.publisher ?? false;
+  neighbour.outstanding = shape.outstanding ?? 0;
+  neighbour.busyUntilMs = shape.busyUntilMs ?? 0;
+  for (let count = 0; count < (shape.slower ?? 0); count++) neighbour.wait.timedOut();
+  return neighbour;
+}
+
+test('the first two windows are urgent, the next four come soon', () => {
+  assert.equal([0, 1, 2, 5, 6, 60].map(deadlineClass), [0, 0, 1, 1, 2, 2]);
+});
+
+test('needs are ordered by urgency, then rarity, then age', () => {
+  const [a, b] = [holder('a'), holder('b')];
+  const urgent = need({ deadlineClass: 0, holders: [a, b], window: 9 });
+  const rare = need({ holders: [a], window: 7 });
+  const older = need({ holders: [a, b], window: 6 });
+  const newer = need({ holders: [a, b], window: 7 });
+  const last = need({ holders: [a, b], window: 7, piece: 1 });
+  assert.equal([last, newer, older, rare, urgent].sort(byUrgency), [urgent, rare, older, newer, last]);
+});
+
+test('the holder that will have it here first is asked', () => {
+  const quick = holder('quick');
+  assert.is(chooseHolder(need({ holders: [holder('slow', { slower: 1 }), quick] }), 0, evenly), quick);
+});
+
+test('a publisher is spared while somebody else has the piece, and asked when nobody has', () => {
+  const publisher = holder('publisher', { publisher: true });
+  const viewer = holder('viewer', { slower: 1 });
+  assert.is(chooseHolder(need({ holders: [publisher, viewer] }), 0, evenly), viewer);
+  assert.is(chooseHolder(need({ holders: [publisher] }), 0, evenly), publisher);
+});
+
+test('who is busy, or has enough to do, is not asked', () => {
+  const busy = holder('busy', { busyUntilMs: 100 });
+  const loaded = holder('loaded', { outstanding: 64 });
+  assert.is(chooseHolder(need({ holders: [busy, loaded] }), 0, evenly), undefined);
+  assert.is(chooseHolder(need({ holders: [busy, loaded] }), 100, evenly), busy);
+});
+
+test('nobody is given a second of work in advance, unless it is urgent', () => {
+  const behind = holder('behind', { outstanding: 3 });
+  behind.wait.asked(1_000_000);
+  assert.is(chooseHolder(need({ holders: [behind] }), 0, evenly), undefined);
+  assert.is(chooseHolder(need({ holders: [behind], deadlineClass: 0 }), 0, evenly), behind);
+});
+
+test('who is idle is tried even if it looks too slow', () => {
+  const slow = holder('slow', { slower: 3 });
+  assert.is(chooseHolder(need({ holders: [slow], slackMs: 10 }), 0, evenly), slow);
+});
+
+test.run();

@@ -1,0 +1,60 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { WindowBuffer } from '../../../../src/relay/exchange/window-buffer.js';
+import { makeWindow } from '../../../support/exchange-fixture.js';
+
+const numbers = (buffer: WindowBuffer): number[] => [...buffer.windows()].map(({ number }) => number);
+
+function filled(capacityWindows: number, capacityBytes: number, opened: readonly number[]): WindowBuffer {
+  const buffer = new WindowBuffer(capacityWindows, capacityBytes);
+  for (const number of opened) buffer.open(makeWindow(number).manifest, 0);
+  return buffer;
+}
+
+test('windows stand in order, however they came', () => {
+  const buffer = filled(10, 1_000_000, [5, 3, 4, 9]);
+  assert.equal(numbers(buffer), [3, 4, 5, 9]);
+  assert.equal([buffer.head, buffer.tail, buffer.count], [9, 0, 4]);
+});
+
+test('beyond its number of windows the buffer slides, and what left never comes back', () => {
+  const buffer = filled(3, 1_000_000, [1, 2, 3, 4]);
+  assert.equal([numbers(buffer), buffer.tail], [[2, 3, 4], 2]);
+  assert.is(buffer.open(makeWindow(1).manifest, 0), undefined);
+});
+
+test('numbers that do not exist take no room', () => {
+  const buffer = filled(3, 1_000_000, [1, 2, 500]);
+  assert.equal(numbers(buffer), [1, 2, 500]);
+});
+
+test('beyond its bytes the buffer slides too, counting a window whole as soon as it is open', () => {
+  // Each is 290 bytes.
+  assert.equal(numbers(filled(10, 600, [1, 2, 3])), [2, 3]);
+  const none = filled(10, 100, [1]);
+  assert.equal([numbers(none), none.tail], [[], 2]);
+});
+
+test('an open window is the same one when it is opened again', () => {
+  const buffer = filled(3, 1_000_000, [1]);
+  assert.is(buffer.open(makeWindow(1).manifest, 99), buffer.get(1));
+  assert.is(buffer.get(1)?.originMs, 0);
+});
+
+test('a window is complete when each piece is here, and joins them in order', () => {
+  const { manifest, pieces, content } = makeWindow(4);
+  const window = new WindowBuffer(3, 1_000_000).open(manifest, 0);
+  assert.ok(window);
+  assert.ok(window.store(2, pieces[2] as Uint8Array));
+  assert.not(window.store(2, pieces[1] as Uint8Array));
+  assert.not(window.store(3, pieces[1] as Uint8Array));
+  window.store(0, pieces[0] as Uint8Array);
+  assert.not(window.complete);
+  window.store(1, pieces[1] as Uint8Array);
+  assert.ok(window.complete);
+  assert.equal(window.join(), content.bytes);
+  assert.ok(window.key);
+  assert.is(window.piece(2), pieces[2]);
+});
+
+test.run();
