@@ -42,7 +42,9 @@ export class ExchangeContext {
   /** There may be something to ask for. */
   planDue = false;
   /** Neighbours that have shown themselves to be misbehaving in this step, and how. */
-  readonly #accused = new Map<Neighbour, string>();
+  readonly #accused = new Map<Neighbour, DisconnectReason>();
+  /** When anybody last sent a good piece. */
+  lastGoodMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #effects: LiveEffect[] = [];
 
   constructor(options: LiveExchangeOptions) {
@@ -67,10 +69,15 @@ export class ExchangeContext {
 
   /** The neighbour is banned at the end of this step. */
   accuse(neighbour: Neighbour, detail: string): void {
-    if (!this.#accused.has(neighbour)) this.#accused.set(neighbour, detail);
+    if (this.#accused.get(neighbour)?.kind !== 'misbehaved') this.#accused.set(neighbour, { kind: 'misbehaved', detail });
   }
 
-  takeAccused(): readonly (readonly [Neighbour, string])[] {
+  /** The neighbour is let go at the end of this step; it may come back. */
+  dismiss(neighbour: Neighbour, detail: string): void {
+    if (!this.#accused.has(neighbour)) this.#accused.set(neighbour, { kind: 'silent', detail });
+  }
+
+  takeAccused(): readonly (readonly [Neighbour, DisconnectReason])[] {
     if (this.#accused.size === 0) return [];
     const accused = [...this.#accused];
     this.#accused.clear();

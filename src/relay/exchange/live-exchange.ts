@@ -133,7 +133,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   /** What the step made necessary: bans first, then what can be played, then what to ask for. */
   #settle(): void {
     const context = this.#context;
-    for (const [neighbour, detail] of context.takeAccused()) this.#drop(neighbour, { kind: 'misbehaved', detail });
+    for (const [neighbour, reason] of context.takeAccused()) this.#drop(neighbour, reason);
     const { deliverDue, planDue } = context;
     context.deliverDue = context.planDue = false;
     if (context.isPublisher) return;

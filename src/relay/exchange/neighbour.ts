@@ -16,6 +16,13 @@ const SIGNATURE_WORK = 20;
 const WINDOWS_PER_WORK = 8;
 /** A neighbour that fails again and again is left alone for at most eight times as long as the first time. */
 const REST_DOUBLINGS_MAX = 3;
+/** One that has never sent anything good rests longer: up to 6.4 s. */
+const REST_DOUBLINGS_UNPROVEN_MAX = 6;
+/** Pieces asked of one neighbour at most, whatever its speed. */
+const OUTSTANDING_MAX = 64;
+const OUTSTANDING_UNPROVEN = 8;
+/** So many timeouts in a row are no accident any more. */
+const UNANSWERED_DOUBT = 2;
 
 export class Neighbour {
   readonly id: ConnectionId;
@@ -47,6 +54,10 @@ export class Neighbour {
   lastNewsMs: Milliseconds = 0;
   /** It has got one map with all details. */
   informed = false;
+  /** Requests in a row that ran into their timeout, and since when. */
+  unanswered = 0;
+  unansweredSinceMs: Milliseconds = 0;
+  #proven = false;
   #failures = 0;
   #work = WORK_BURST;
   #workMs: Milliseconds;
@@ -72,13 +83,28 @@ export class Neighbour {
   /** It would not, or did not, send what it was asked for: leave it alone, longer each time until it answers. */
   rest(forMs: Milliseconds, nowMs: Milliseconds): void {
     if (nowMs < this.busyUntilMs) return;
-    this.busyUntilMs = nowMs + forMs * 2 ** Math.min(this.#failures, REST_DOUBLINGS_MAX);
+    this.busyUntilMs = nowMs + forMs * 2 ** Math.min(this.#failures, this.#proven ? REST_DOUBLINGS_MAX : REST_DOUBLINGS_UNPROVEN_MAX);
     this.#failures += 1;
+  }
+
+  /** How many pieces may be asked of it at once: few until it has shown that it answers, one while it leaves requests unanswered. */
+  get allowance(): number {
+    if (this.unanswered >= UNANSWERED_DOUBT) return 1;
+    return this.#proven ? OUTSTANDING_MAX : OUTSTANDING_UNPROVEN;
+  }
+
+  /** A request ran into its timeout. Every further one in a row makes it rest longer. */
+  leftUnanswered(tickMs: Milliseconds, nowMs: Milliseconds): void {
+    if (this.unanswered === 0) this.unansweredSinceMs = nowMs;
+    this.unanswered += 1;
+    if (this.unanswered >= UNANSWERED_DOUBT) this.rest(tickMs, nowMs);
   }
 
   /** It sent something good. */
   succeeded(): void {
     this.#failures = 0;
+    this.#proven = true;
+    this.unanswered = 0;
     this.credible = true;
     // Good pieces make up for odd ones, or years of honest service would end in a ban.
     this.unasked = Math.max(0, this.unasked - 1);

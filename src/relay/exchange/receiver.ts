@@ -100,6 +100,7 @@ export class Receiver {
       // A copy, so that one piece does not keep the whole network buffer it came in alive.
       window.store(piece, copyOf(payload));
       from?.succeeded();
+      this.#context.lastGoodMs = this.#context.nowMs;
       from?.map.noteHeld(window.number, piece, window.held.length);
       this.#announcer.note(window);
       return true;

@@ -15,6 +15,8 @@ import { byUrgency, chooseHolder, type Need } from './scheduler.js';
 
 export type LiveRefusal = LiveMessage & { readonly kind: 'refuse' };
 
+/** Requests in a row that a neighbour may leave unanswered while others answer. */
+const UNANSWERED_MAX = 6;
 /** A manifest asked for and not here after this long is asked of somebody else. */
 const MANIFEST_PATIENCE_MS: Milliseconds = 300;
 const BROKEN_PROMISES_MAX = 64;
@@ -99,8 +101,20 @@ export class Requester {
     if (download.overdue) return this.#giveUp(download);
     download.overdue = true;
     this.firstTimeouts += 1;
-    for (const asked of download.asked) this.#context.neighbours.get(asked.peer)?.wait.timedOut();
+    for (const asked of download.asked) this.#unanswered(asked);
     this.#hedge(download, this.#othersFor(download));
+  }
+
+  /** One that answers nobody while others do is let go: what it announces only costs time. */
+  #unanswered({ peer }: Asked): void {
+    const { neighbours, parameters, nowMs, lastGoodMs } = this.#context;
+    const neighbour = neighbours.get(peer);
+    if (!neighbour) return;
+    neighbour.wait.timedOut();
+    neighbour.leftUnanswered(parameters.tickMs, nowMs);
+    const othersAnswer = lastGoodMs > neighbour.unansweredSinceMs;
+    if (neighbour.unanswered >= UNANSWERED_MAX && othersAnswer)
+      this.#context.dismiss(neighbour, `${neighbour.unanswered} requests without an answer`);
   }
 
   /** Asks for manifests that have not come: of somebody else than before, while there is somebody else. */

@@ -22,8 +22,6 @@ export interface Need {
 const BACKLOG_MAX_MS = 1_000;
 /** A publisher's answer is held this much dearer than a viewer's, so that it is not drained while others have the piece. */
 const PUBLISHER_COST = 3;
-/** Pieces outstanding at one neighbour at most, whatever its speed. */
-const OUTSTANDING_MAX = 64;
 
 /** The windows 0 and 1 after the playhead are urgent, the next four come soon. */
 export function deadlineClass(windowsAhead: number): 0 | 1 | 2 {
@@ -36,7 +34,7 @@ export function byUrgency(a: Need, b: Need): number {
 
 /** The holder to ask, or undefined when all are busy enough. `random` breaks ties and herds. */
 export function chooseHolder(need: Need, nowMs: Milliseconds, random: () => number): Neighbour | undefined {
-  const free = need.holders.filter((holder) => holder.busyUntilMs <= nowMs && holder.outstanding < OUTSTANDING_MAX);
+  const free = need.holders.filter((holder) => holder.busyUntilMs <= nowMs && holder.outstanding < holder.allowance);
   const quick = free.filter((holder) => holder.wait.backlogMs < BACKLOG_MAX_MS && holder.wait.predictMs(need.sizeBytes) < need.slackMs);
   const among = quick.length > 0 ? quick : need.deadlineClass === 0 ? free : free.filter((holder) => holder.outstanding === 0);
   let best: Neighbour | undefined;

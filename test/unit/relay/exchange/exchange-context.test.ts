@@ -25,12 +25,14 @@ test('only media is charged to the uplink', () => {
   assert.ok(uplink.delayMs(0) > 0);
 });
 
-test('the first accusation stands', () => {
+test('the first accusation stands, and goes before a dismissal', () => {
   const context = makeContext();
   const x = addNeighbour(context, 'x');
+  context.dismiss(x, 'zero');
   context.accuse(x, 'one');
   context.accuse(x, 'two');
-  assert.equal(context.takeAccused(), [[x, 'one']]);
+  context.dismiss(x, 'three');
+  assert.equal(context.takeAccused(), [[x, { kind: 'misbehaved', detail: 'one' }]]);
   assert.equal(context.takeAccused(), []);
 });
 

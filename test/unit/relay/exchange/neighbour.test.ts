@@ -40,20 +40,42 @@ test('an honest pace is never too much: a hundred pieces and twenty maps a secon
   }
 });
 
-test('who fails is left alone, up to eight times longer each time, until it succeeds', () => {
-  const neighbour = new Neighbour('x', 0);
+/** How long it rests each time when it fails `count` times in a row from `nowMs` on. */
+function restsOf(neighbour: Neighbour, count: number, fromMs = 0): number[] {
   const rests: number[] = [];
-  let nowMs = 0;
-  for (let count = 0; count < 5; count++) {
+  let nowMs = fromMs;
+  for (let time = 0; time < count; time++) {
     neighbour.rest(100, nowMs);
     rests.push(neighbour.busyUntilMs - nowMs);
     neighbour.rest(100, nowMs);
     nowMs = neighbour.busyUntilMs;
   }
-  assert.equal(rests, [100, 200, 400, 800, 800]);
+  return rests;
+}
+
+test('who fails is left alone, up to eight times longer each time, until it succeeds', () => {
+  const neighbour = new Neighbour('x', 0);
   neighbour.succeeded();
-  neighbour.rest(100, nowMs);
-  assert.is(neighbour.busyUntilMs - nowMs, 100);
+  assert.equal(restsOf(neighbour, 5), [100, 200, 400, 800, 800]);
+  neighbour.succeeded();
+  assert.equal(restsOf(neighbour, 1, 10_000), [100]);
+});
+
+test('who has never sent anything good rests up to sixty-four times as long', () => {
+  assert.equal(restsOf(new Neighbour('x', 0), 8), [100, 200, 400, 800, 1600, 3200, 6400, 6400]);
+});
+
+test('a newcomer is asked for few pieces, a proven neighbour for many, one that leaves requests unanswered for one', () => {
+  const neighbour = new Neighbour('x', 0);
+  assert.is(neighbour.allowance, 8);
+  neighbour.succeeded();
+  assert.is(neighbour.allowance, 64);
+  neighbour.leftUnanswered(100, 5);
+  assert.equal([neighbour.allowance, neighbour.unansweredSinceMs, neighbour.busyUntilMs], [64, 5, 0]);
+  neighbour.leftUnanswered(100, 9);
+  assert.equal([neighbour.allowance, neighbour.unansweredSinceMs, neighbour.busyUntilMs], [1, 5, 109]);
+  neighbour.succeeded();
+  assert.equal([neighbour.allowance, neighbour.unanswered], [64, 0]);
 });
 
 test('success restores credit', () => {
