@@ -7,11 +7,23 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ROOT, setUp } from './setup.mjs';
 
+const PARENT_CHECK_MS = 500;
+
 try {
   await setUp('start');
 } catch (error) {
   process.stderr.write(`set-up: ${error.message}\n`);
   process.exit(1);
+}
+// A supervisor's SIGTERM ends npm and its shell without reaching this process: whoever loses its parent stops too.
+const parent = process.ppid;
+if (process.env.npm_lifecycle_event === 'start') {
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, PARENT_CHECK_MS);
+  watch.unref();
 }
 const main = join(ROOT, 'dist', 'src', 'main.js');
 process.argv = [process.execPath, main, 'start', ...process.argv.slice(2)];

@@ -13,7 +13,7 @@ import { ShoalError } from './kernel/errors.js';
 import type { Log } from './kernel/ports.js';
 import { slugOf } from './plugins/channel-slug.js';
 import { CONFIG_OPTIONS, resolveConfig, type ShoalConfig } from './plugins/config.js';
-import { declareChannel } from './plugins/declared-channel.js';
+import { declareChannel, declareChannels } from './plugins/declared-channel.js';
 import { progressLine, stationInstructions, viewerInstructions } from './plugins/instructions.js';
 import { TEST_CARD_NAME } from './plugins/station.js';
 import { type RunningShoal, type ShoalOptions, startStation, VERSION, watchChannel } from './shoal.js';
@@ -71,7 +71,8 @@ const config = program.command('config').description('look at the configuration'
 common(config.command('check'))
   .description('say whether the configuration is right, and if not, what is wrong and where')
   .action((options: CommonOptions) => {
-    loadConfig(options);
+    const { channels, testCard } = loadConfig(options).config.station;
+    declareChannels(channels, testCard ? [TEST_CARD_NAME] : []);
     terminal.line('The configuration is right.');
   });
 common(config.command('show'))

@@ -5,7 +5,7 @@
  * understands when something cannot be had; what had been started by then is stopped again.
  */
 import { parseLink } from './ingest/channel-link.js';
-import { generateSeed, nodeHasher, nodeVerifier } from './io/crypto.js';
+import { createSigner, generateSeed, nodeHasher, nodeVerifier } from './io/crypto.js';
 import { KeyFile } from './io/files/key-file.js';
 import { MmsServer } from './io/mms/mms-server.js';
 import { isLoopback, ownAddress } from './io/own-address.js';
@@ -90,6 +90,8 @@ export async function startStation(options: ShoalOptions): Promise<RunningShoal>
   const stack = new PluginStack(log);
   const known = new Set<InfoHash>();
   const keys = KeyFile.open(config.dataDir, generateSeed);
+  // Whatever is wrong with the data folder shows here, before anything listens.
+  const signer = createSigner(keys.ownerSeed);
   const tracker = config.tracker.enabled ? await startTracker(config, log, stack, (id) => known.has(id)) : null;
   const context = await startSwarmContext(options, stack, config.swarm.port);
   let station: Station | undefined;
@@ -108,6 +110,7 @@ export async function startStation(options: ShoalOptions): Promise<RunningShoal>
   const started = new Station({
     context,
     keys,
+    signer,
     portal: web.portal,
     host,
     mms,

@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'CHANNEL_NAME'
   | 'LINK_MALFORMED'
   | 'DESCRIPTOR_MALFORMED'
+  | 'DATA_DIR_UNUSABLE'
   | 'KEYS_UNREADABLE'
   | 'KEYS_MODE'
   | 'PORT_TAKEN'

@@ -41,7 +41,7 @@ export class PushedSource implements ChannelSource {
     this.#untap = host.tap(streamPath, {
       onTag: (tag) => this.#onTag(tag),
       onPublisherStart: () => this.#onPublisherStart(),
-      onPublisherEnd: (reason) => this.#onPublisherEnd(reason),
+      onPublisherEnd: (reason, clean) => this.#onPublisherEnd(reason, clean),
     });
   }
 
@@ -56,9 +56,10 @@ export class PushedSource implements ChannelSource {
     this.#options.output.discontinuity();
   }
 
-  #onPublisherEnd(reason: string): void {
+  /** What is open when a publisher vanishes is not published: another publisher of the source may have the whole of it. */
+  #onPublisherEnd(reason: string, clean: boolean): void {
     this.#options.log.info('the publisher has left', { reason });
-    if (this.#ended) this.#sink?.publish(this.#cutter?.flush() ?? []);
+    if (this.#ended || clean) this.#sink?.publish(this.#cutter?.flush() ?? []);
     this.#cutter?.discontinuity();
   }
 

@@ -5,7 +5,6 @@
  * publishes to the test card's channel with its key takes the card's place until he leaves.
  */
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
-import { createSigner } from '../io/crypto.js';
 import type { KeyFile } from '../io/files/key-file.js';
 import type { MmsServer } from '../io/mms/mms-server.js';
 import { startTestCard, type TestCard } from '../io/programs/test-card.js';
@@ -18,7 +17,7 @@ import type { WatchAddresses } from '../relay/endpoints/local-channel.js';
 import type { ChannelOutput } from './channel-output.js';
 import { slugOf } from './channel-slug.js';
 import type { ChannelSource } from './channel-source.js';
-import { declareChannel } from './declared-channel.js';
+import { declareChannels } from './declared-channel.js';
 import type { SwarmContext } from './live-swarm.js';
 import { localPlayers, makeOutput } from './local-endpoints.js';
 import type { Plugin } from './plugin.js';
@@ -31,6 +30,8 @@ import { type DeclaredChannel, StationChannel, streamPathOf } from './station-ch
 export interface StationOptions {
   readonly context: SwarmContext;
   readonly keys: KeyFile;
+  /** Signs as the owner of every channel of this station. */
+  readonly signer: Signer;
   readonly portal: Portal;
   readonly host: MediaHost;
   readonly mms: MmsServer;
@@ -65,6 +66,7 @@ export class Station implements Plugin {
   readonly #channels = new Map<string, StationChannel>();
   /** Slugs of made channels that a person has been told about. */
   readonly #clashes = new Set<string>();
+  readonly #unusable = new Set<string>();
   /** By slug. */
   readonly #streamKeys = new Map<string, string>();
   /** Only our own ffmpeg knows it; a new one each time. */
@@ -79,7 +81,7 @@ export class Station implements Plugin {
   constructor(options: StationOptions) {
     this.#options = options;
     this.#log = options.context.log;
-    this.#signer = createSigner(options.keys.ownerSeed);
+    this.#signer = options.signer;
   }
 
   get channels(): readonly StationChannel[] {
@@ -91,7 +93,9 @@ export class Station implements Plugin {
     const { config } = this.#options.context;
     if (config.station.testCard)
       this.#add({ slug: slugOf(TEST_CARD_NAME, 'card'), name: TEST_CARD_NAME, source: 'test card', container: 'flv' });
-    for (const { name, source, key, container } of config.station.channels) this.#add(declareChannel(name, source, container), key);
+    const { channels, testCard } = config.station;
+    const declared = declareChannels(channels, testCard ? [TEST_CARD_NAME] : []);
+    for (const [index, channel] of declared.entries()) this.#add(channel, channels[index]?.key);
     this.#addCreated();
     this.#poll = setInterval(() => this.#addCreated(), CHANNEL_POLL_MS);
     if (config.station.testCard) await this.#startCard();
@@ -178,14 +182,25 @@ export class Station implements Plugin {
 
   /** Channels made by `shoal channel create` since the last look. One whose address is taken by the configuration is left out. */
   #addCreated(): void {
-    try {
-      for (const channel of this.#options.keys.channels()) {
-        const known = this.#channels.get(channel.slug);
-        if (!known) this.#add(channel);
-        else if (known.declared.source !== channel.source) this.#warnOfClash(channel);
+    for (const channel of this.#created()) {
+      const known = this.#channels.get(channel.slug);
+      if (known && known.declared.source !== channel.source) this.#warnOfClash(channel);
+      if (known || this.#unusable.has(channel.slug)) continue;
+      try {
+        this.#add(channel);
+      } catch (error) {
+        this.#unusable.add(channel.slug);
+        this.#log.warn(`a channel is left out: ${error instanceof Error ? error.message : String(error)}`);
       }
+    }
+  }
+
+  #created(): readonly DeclaredChannel[] {
+    try {
+      return this.#options.keys.channels();
     } catch (error) {
       this.#log.warn('new channels cannot be read', { error: error instanceof Error ? error.message : String(error) });
+      return [];
     }
   }
 
@@ -201,7 +216,7 @@ export class Station implements Plugin {
     try {
       this.#card = await startTestCard({ rtmpUrl: `${this.rtmpServer}/${this.#cardKey}`, log: this.#log });
     } catch (error) {
-      if (!(error instanceof ShoalError) || error.code !== 'FFMPEG_MISSING') throw error;
+      if (!(error instanceof ShoalError)) throw error;
       this.#log.warn(error.message);
     }
   }

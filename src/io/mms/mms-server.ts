@@ -278,7 +278,7 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   if (error.code === 'EADDRINUSE') {
     return new ShoalError(
       'PORT_TAKEN',
-      `MMS port ${port} on ${host} is taken: choose a free port, or 0 for any free one`,
+      `MMS port ${host}:${port} is taken by another program. Stop that program, or set relay.mms.port to another port; 0 means any free one.`,
       { host, port },
       { cause: error },
     );

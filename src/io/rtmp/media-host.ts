@@ -43,8 +43,8 @@ export interface TapEvents {
   /** Every tag that passes the gate, in order, with its raw timestamp; `tag.body` belongs to the receiver. */
   onTag(tag: FlvTag): void;
   onPublisherStart(info: { readonly address: string }): void;
-  /** The path is free again. The next publisher starts anew, with timestamps of its own. */
-  onPublisherEnd(reason: string): void;
+  /** The path is free again. The next publisher starts anew, with timestamps of its own. `clean`: this one said that it stops. */
+  onPublisherEnd(reason: string, clean: boolean): void;
 }
 
 /** How a viewer feeds one stream path. */
@@ -124,7 +124,7 @@ export class MediaHost {
       nowMs: () => performance.now(),
       onPublisherStart: (streamPath, publisherAddress) => this.#onPublisherStart(streamPath, publisherAddress),
       onTag: (streamPath, tag) => this.#onTag(streamPath, tag),
-      onPublisherEnd: (streamPath, reason) => this.#onPublisherEnd(streamPath, reason),
+      onPublisherEnd: (streamPath, reason, clean) => this.#onPublisherEnd(streamPath, reason, clean),
     };
     this.#sweeper = setInterval(() => this.#sweep(), Math.max(20, Math.min(500, silentPublisherMs / 4, clientTimeoutMs / 4)));
     this.#sweeper.unref();
@@ -254,10 +254,10 @@ export class MediaHost {
     }
   }
 
-  #onPublisherEnd(streamPath: string, reason: string): void {
+  #onPublisherEnd(streamPath: string, reason: string, clean: boolean): void {
     this.#publisherAddresses.delete(streamPath);
     this.#log.info('publisher ended', { streamPath, reason });
-    for (const tap of this.#taps.get(streamPath) ?? []) tap.onPublisherEnd(reason);
+    for (const tap of this.#taps.get(streamPath) ?? []) tap.onPublisherEnd(reason, clean);
   }
 
   #sweep(): void {

@@ -47,7 +47,8 @@ export interface RtmpSessionHost {
   nowMs(): Milliseconds;
   onPublisherStart(streamPath: string, address: string): void;
   onTag(streamPath: string, tag: FlvTag): void;
-  onPublisherEnd(streamPath: string, reason: string): void;
+  /** `clean`: the publisher said that it stops, so all it had to say has come. */
+  onPublisherEnd(streamPath: string, reason: string, clean: boolean): void;
 }
 
 type Role =
@@ -174,7 +175,7 @@ export class RtmpSession {
     setTimeout(() => this.#socket.destroy(), HANG_UP_MS).unref();
   }
 
-  #leave(reason: string): void {
+  #leave(reason: string, clean = false): void {
     this.#isClosed = true;
     hostContext.sessions.delete(this.#record.id);
     const role = this.#role;
@@ -182,7 +183,7 @@ export class RtmpSession {
     if (role.kind === 'player') role.broadcast.donePlay(this.#record);
     if (role.kind !== 'publisher') return;
     role.publication.end();
-    this.#host.onPublisherEnd(role.streamPath, reason);
+    this.#host.onPublisherEnd(role.streamPath, reason, clean);
   }
 
   #onData(bytes: Buffer): void {
@@ -280,7 +281,7 @@ export class RtmpSession {
   /** A client that unpublishes or stops playing has nothing else to say on this connection. */
   #deleteStream(): void {
     if (this.#role.kind === 'none') return;
-    this.#leave(`the ${this.#role.kind} stopped`);
+    this.#leave(`the ${this.#role.kind} stopped`, true);
     this.#hangUp();
   }
 
