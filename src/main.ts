@@ -57,7 +57,8 @@ common(channel.command('create'))
   .description('make a channel; a station that runs on the same data folder has it within seconds')
   .argument('<name>', 'name for people', nonEmpty)
   .option('--source <name>', 'an mms:, mmsh:, mmst: or http: address to pull, or a name for what is pushed (default: from the name)')
-  .action((name: string, options: CommonOptions & { readonly source?: string }) => createChannel(name, options));
+  .option('--open', 'let everybody publish it: its id follows from the source alone, the same at every station')
+  .action((name: string, options: CommonOptions & { readonly source?: string; readonly open?: boolean }) => createChannel(name, options));
 common(channel.command('list'))
   .description('list the channels and their stream keys')
   .action((options: CommonOptions) => listChannels(options));
@@ -184,7 +185,7 @@ function statusLine(shoal: RunningShoal): unknown {
   return status.channels.length === 1 && only ? { event: status.event, ...only, channels: status.channels } : status;
 }
 
-function createChannel(name: string, options: CommonOptions & { readonly source?: string }): void {
+function createChannel(name: string, options: CommonOptions & { readonly source?: string; readonly open?: boolean }): void {
   const { config: loaded } = loadConfig(options);
   const keys = KeyFile.open(loaded.dataDir, generateSeed);
   const slug = slugOf(name, `channel-${keys.channels().length + 1}`);
@@ -192,7 +193,7 @@ function createChannel(name: string, options: CommonOptions & { readonly source?
   if (taken.some((other) => slugOf(other, other) === slug)) {
     throw new ShoalError('CHANNEL_EXISTS', `there is a channel with the address "${slug}" already; choose another name`, { slug });
   }
-  keys.addChannel({ ...declareChannel(name, options.source), slug });
+  keys.addChannel({ ...declareChannel(name, options.source), slug, ...(options.open ? { open: true } : {}) });
   terminal.line(`Channel "${name}" is made.`);
   if (keys.channels().find((made) => made.slug === slug)?.container === 'flv') terminal.line(`  Stream key   ${keys.streamKey(slug)}`);
   terminal.line('  A running station has it within seconds, and its page shows the link; otherwise "shoal start" prints both.');

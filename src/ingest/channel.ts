@@ -8,7 +8,7 @@
  * | key           | value                                                          |
  * |---------------|----------------------------------------------------------------|
  * | `container`   | `flv` or `asf`                                                 |
- * | `owner`       | 32 bytes: the Ed25519 public key that may sign windows         |
+ * | `owner`       | 32 bytes: the Ed25519 public key that may sign windows; absent for an open channel |
  * | `piece-bytes` | size of a piece, 1024 to 262144                                |
  * | `shoal`       | 1: version of this dictionary, and what tells it from a torrent |
  * | `source`      | canonical source, 1 to 1024 bytes of UTF-8                     |
@@ -27,8 +27,8 @@ export interface ChannelDescriptor {
   readonly windowMs: Milliseconds;
   /** 1024 to 262144. */
   readonly pieceBytes: Bytes;
-  /** Ed25519 public key, 32 bytes. */
-  readonly owner: Uint8Array;
+  /** Ed25519 public key, 32 bytes; null for a channel that is declared open: everybody may publish it. */
+  readonly owner: Uint8Array | null;
 }
 
 /** Longest descriptor: every field at its longest is about 1150 bytes. A receiver refuses to fetch more. */
@@ -62,7 +62,7 @@ export function encodeDescriptor(descriptor: ChannelDescriptor): Uint8Array {
   if (fault !== undefined) throw new ShoalError('DESCRIPTOR_MALFORMED', `Channel descriptor: ${fault}.`);
   return encodeBencode({
     container: descriptor.container,
-    owner: descriptor.owner,
+    ...(descriptor.owner === null ? {} : { owner: descriptor.owner }),
     'piece-bytes': descriptor.pieceBytes,
     shoal: VERSION,
     source: descriptor.source,
@@ -147,13 +147,14 @@ function readFields(fields: BencodeDictionary): ChannelDescriptor | Malformed {
   const source = bencodeText(fields.get('source'));
   const windowMs = fields.get('window-ms');
   const pieceBytes = fields.get('piece-bytes');
-  const owner = fields.get('owner');
+  const owner = fields.get('owner') ?? null;
   if (container !== 'flv' && container !== 'asf') return new Malformed('descriptor: "container" is neither flv nor asf');
   if (source === undefined) return new Malformed('descriptor: "source" is missing or no UTF-8');
   if (typeof windowMs !== 'number') return new Malformed('descriptor: "window-ms" is missing or no integer');
   if (typeof pieceBytes !== 'number') return new Malformed('descriptor: "piece-bytes" is missing or no integer');
-  if (!(owner instanceof Uint8Array)) return new Malformed('descriptor: "owner" is missing or no byte string');
-  if (fields.size !== FIELD_COUNT) return new Malformed(`descriptor: ${fields.size} keys, expected ${FIELD_COUNT}`);
+  if (owner !== null && !(owner instanceof Uint8Array)) return new Malformed('descriptor: "owner" is no byte string');
+  const expected = owner === null ? FIELD_COUNT - 1 : FIELD_COUNT;
+  if (fields.size !== expected) return new Malformed(`descriptor: ${fields.size} keys, expected ${expected}`);
   return { container, source, windowMs, pieceBytes, owner };
 }
 
@@ -166,7 +167,7 @@ function faultOf(descriptor: ChannelDescriptor): string | undefined {
   if (/\p{Cs}/u.test(source)) return 'source holds half a surrogate pair, which UTF-8 cannot carry';
   if (!isWithin(windowMs, WINDOW_MS_RANGE)) return `window-ms is ${windowMs}, expected ${WINDOW_MS_RANGE.join(' to ')}`;
   if (!isWithin(pieceBytes, PIECE_BYTES_RANGE)) return `piece-bytes is ${pieceBytes}, expected ${PIECE_BYTES_RANGE.join(' to ')}`;
-  return owner.length === OWNER_BYTES ? undefined : `owner has ${owner.length} bytes, expected ${OWNER_BYTES}`;
+  return owner === null || owner.length === OWNER_BYTES ? undefined : `owner has ${owner.length} bytes, expected ${OWNER_BYTES}`;
 }
 
 function isWithin(value: number, [min, max]: readonly [number, number]): boolean {

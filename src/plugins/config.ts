@@ -58,6 +58,7 @@ const channel = z.strictObject({
     .regex(/^[A-Za-z0-9._~-]{8,128}$/, { error: 'expected 8 to 128 letters, digits, or any of -._~' })
     .optional(),
   container: oneOf('flv', 'asf').optional(),
+  open: flag().optional(),
 });
 
 const trackerUrl = z

@@ -21,6 +21,7 @@ export interface ConfiguredChannel {
   readonly source?: string | undefined;
   readonly key?: string | undefined;
   readonly container?: Container | undefined;
+  readonly open?: boolean | undefined;
 }
 
 /**
@@ -31,14 +32,15 @@ export interface ConfiguredChannel {
 export function declareChannels(channels: readonly ConfiguredChannel[], taken: readonly string[]): readonly DeclaredChannel[] {
   const slugs = new Set(taken.map((name) => slugOf(name, name)));
   const keys = new Map<string, string>();
-  return channels.map(({ name, source, key, container }) => {
-    const declared = declareChannel(name, source, container);
+  return channels.map(({ name, source, key, container, open }) => {
+    const declared = { ...declareChannel(name, source, container), open };
     if (slugs.has(declared.slug)) {
       const message = `channel "${name}": there is another channel whose address is "${declared.slug}"; give one of them another name`;
       throw new ShoalError('CHANNEL_EXISTS', message, { slug: declared.slug });
     }
     const sharer = key === undefined ? undefined : keys.get(key);
-    if (sharer !== undefined) throw new ShoalError('CHANNEL_EXISTS', `channels "${sharer}" and "${name}" have the same stream key; give each its own`);
+    if (sharer !== undefined)
+      throw new ShoalError('CHANNEL_EXISTS', `channels "${sharer}" and "${name}" have the same stream key; give each its own`);
     slugs.add(declared.slug);
     if (key !== undefined) keys.set(key, name);
     return declared;
@@ -52,7 +54,10 @@ export function declareChannels(channels: readonly ConfiguredChannel[], taken: r
 export function declareChannel(name: string, source?: string, container?: Container): DeclaredChannel {
   if (name === '' || name.length > NAME_CHARACTERS_MAX || CONTROL.test(name)) {
     const shown = JSON.stringify(name.slice(0, NAME_CHARACTERS_MAX));
-    throw new ShoalError('CHANNEL_NAME', `the channel name ${shown} cannot be used; expected 1 to ${NAME_CHARACTERS_MAX} characters that can be printed`);
+    throw new ShoalError(
+      'CHANNEL_NAME',
+      `the channel name ${shown} cannot be used; expected 1 to ${NAME_CHARACTERS_MAX} characters that can be printed`,
+    );
   }
   const slug = slugOf(name, `channel-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`);
   const pulled = source !== undefined && PULLED.test(source);

@@ -22,6 +22,7 @@ import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '
 import { type LiveMessage, liveCodec } from '../relay/exchange/live-message.js';
 import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../relay/exchange/live-parameters.js';
 import type { ShoalConfig } from './config.js';
+import { openSigner } from './open-channel.js';
 import { TrafficMeter } from './traffic-meter.js';
 
 /** What all channels of a process share. */
@@ -144,7 +145,7 @@ export class LiveSwarm {
     const { hasher, verifier, uplink, downlink, config } = this.#context;
     this.#exchange = new LiveExchange({
       channel: this.#options.id,
-      owner: descriptor.owner,
+      owner: descriptor.owner ?? openSigner(bytes).publicKey,
       parameters: parametersOf(config, descriptor),
       hasher,
       verifier,

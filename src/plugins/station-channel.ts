@@ -20,6 +20,7 @@ import type { TagFeed } from '../relay/endpoints/tag-feed.js';
 import type { ChannelOutput, Container } from './channel-output.js';
 import type { ChannelSink, ChannelSource } from './channel-source.js';
 import { LiveSwarm, type SwarmContext } from './live-swarm.js';
+import { openSigner } from './open-channel.js';
 
 /** A channel as it was declared in the configuration or made on the command line. */
 export interface DeclaredChannel {
@@ -28,6 +29,8 @@ export interface DeclaredChannel {
   /** A name for a pushed source, an address for a pulled one. */
   readonly source: string;
   readonly container: Container;
+  /** Everybody may publish it: the id follows from the source alone. Default: only the owner may. */
+  readonly open?: boolean | undefined;
 }
 
 export interface StationChannelOptions {
@@ -97,7 +100,8 @@ export class StationChannel implements LocalChannel, ChannelSink {
     this.#numbering = saved.numbering;
     this.firstNumber = this.#lastNumber === 0 ? 0 : this.#lastNumber + 1;
     this.numberingAbove = this.#lastNumber - RESERVED_WINDOWS;
-    this.#swarm = new LiveSwarm(context, { id: this.id, descriptor, signer, trackers, peers: [], onEvent: () => undefined });
+    const signing = declared.open ? openSigner(descriptor) : signer;
+    this.#swarm = new LiveSwarm(context, { id: this.id, descriptor, signer: signing, trackers, peers: [], onEvent: () => undefined });
   }
 
   get feed(): TagFeed {
@@ -199,5 +203,5 @@ function describe(declared: DeclaredChannel, context: SwarmContext, signer: Sign
     throw new ShoalError('CHANNEL_NAME', `channel "${declared.name}": its source "${declared.source}" cannot be used: ${source.reason}`);
   }
   const { windowMs, pieceBytes } = context.config.live;
-  return encodeDescriptor({ container: declared.container, source, windowMs, pieceBytes, owner: signer.publicKey });
+  return encodeDescriptor({ container: declared.container, source, windowMs, pieceBytes, owner: declared.open ? null : signer.publicKey });
 }

@@ -19,7 +19,7 @@ const descriptor = fc.record(
     source: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 100 }),
     windowMs: fc.integer({ min: 100, max: 10_000 }),
     pieceBytes: fc.integer({ min: 1024, max: 262_144 }),
-    owner: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+    owner: fc.option(fc.uint8Array({ minLength: 32, maxLength: 32 }), { nil: null }),
   },
   { noNullPrototype: true },
 );

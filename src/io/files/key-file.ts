@@ -19,6 +19,8 @@ export interface StoredChannel {
   readonly name: string;
   readonly source: string;
   readonly container: 'flv' | 'asf';
+  /** Everybody may publish it. */
+  readonly open?: boolean | undefined;
 }
 
 interface Content {
@@ -144,7 +146,8 @@ function contentOf(value: unknown): Content {
 
 function isStoredChannel(value: unknown): value is StoredChannel {
   if (typeof value !== 'object' || value === null) return false;
-  const { slug, name, source, container } = value as Readonly<Record<string, unknown>>;
+  const { slug, name, source, container, open } = value as Readonly<Record<string, unknown>>;
+  if (open !== undefined && typeof open !== 'boolean') return false;
   return typeof slug === 'string' && typeof name === 'string' && typeof source === 'string' && (container === 'flv' || container === 'asf');
 }
 

@@ -15,7 +15,8 @@ function refusal(call: () => unknown): string {
 test('a name alone is a pushed channel, an address as source a pulled one', () => {
   assert.equal(declareChannel('Main Stage'), { slug: 'main-stage', name: 'Main Stage', source: 'main-stage', container: 'flv' });
   assert.is(declareChannel('Radio', 'studio 1').container, 'flv');
-  for (const source of ['mms://h/p', 'MMSH://h:8080/p', 'mmst://h/p', 'http://h/p']) assert.is(declareChannel('Old', source).container, 'asf');
+  for (const source of ['mms://h/p', 'MMSH://h:8080/p', 'mmst://h/p', 'http://h/p'])
+    assert.is(declareChannel('Old', source).container, 'asf');
 });
 
 test('a name of no Latin letters still has an address of its own', () => {
@@ -48,7 +49,15 @@ test('names and sources that cannot be are refused, with what would be right', (
 
 test('two channels never share an address or a stream key', () => {
   const two = (first: object, second: object): string =>
-    refusal(() => declareChannels([{ name: 'A', ...first }, { name: 'B', ...second }], ['Test card']));
+    refusal(() =>
+      declareChannels(
+        [
+          { name: 'A', ...first },
+          { name: 'B', ...second },
+        ],
+        ['Test card'],
+      ),
+    );
   assert.is(two({}, {}), 'nothing was refused');
   assert.match(two({}, { name: 'a' }), /another channel whose address is "a"/);
   assert.match(two({}, { name: 'test card' }), /another channel whose address is "test-card"/);
