@@ -151,7 +151,7 @@ function loggedMs(log: string, message: string): number {
  * first; and our own modules behind them.
  */
 async function measureLoading(): Promise<readonly { readonly name: string; readonly ms: number }[]> {
-  const modules = [...PACKAGES, './dist/src/shoal.js', './dist/src/io/media-host.js', 'node-media-server'];
+  const modules = [...PACKAGES, './dist/src/shoal.js', './dist/src/io/rtmp/media-host.js', 'node-media-server'];
   const script = `
     const times = [performance.now()];
     for (const name of ${JSON.stringify(modules)}) { await import(name); times.push(performance.now()); }
