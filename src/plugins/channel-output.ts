@@ -13,7 +13,7 @@ import type { Log } from '../kernel/ports.js';
 import type { Milliseconds } from '../kernel/units.js';
 import { AsfKeyDetector } from '../media/asf-key-detector.js';
 import { parseAsfPacket } from '../media/asf-packet.js';
-import { type AsfRecord, decodeAsfWindow } from '../media/asf-window.js';
+import { type AsfRecord, decodeAsfWindow, RECORD_HEAD_BYTES } from '../media/asf-window.js';
 import { decodeTags, FlvParser, type FlvTag } from '../media/flv.js';
 import { type MmshChunk, MmshChunkReader } from '../media/mmsh-chunk.js';
 import { AsfFeed } from '../relay/endpoints/asf-feed.js';
@@ -172,7 +172,7 @@ export class ChannelOutput {
     let offsetBytes = decoded.epochId.length;
     for (const record of decoded.records) {
       this.#pushRecord(record, keyOffsets.has(offsetBytes));
-      offsetBytes += 6 + record.payload.length;
+      offsetBytes += RECORD_HEAD_BYTES + record.payload.length;
     }
   }
 
@@ -204,9 +204,8 @@ export class ChannelOutput {
   }
 
   /** ffmpeg's `asf_stream` is framed as MMSH. */
-  #takeAsf(bytes: Uint8Array): void {
-    const fault = this.#chunks.push(bytes, (chunk) => this.#takeChunk(chunk));
-    if (fault) this.#options.log.warn(`ffmpeg's ASF is unreadable: ${fault.reason}`);
+  #takeAsf(bytes: Uint8Array): Malformed | undefined {
+    return this.#chunks.push(bytes, (chunk) => this.#takeChunk(chunk));
   }
 
   #takeChunk(chunk: MmshChunk): void {
@@ -244,9 +243,10 @@ export class ChannelOutput {
     });
   }
 
-  #takeFlv(bytes: Uint8Array): void {
+  #takeFlv(bytes: Uint8Array): Malformed | undefined {
     const tags = this.#parser.push(bytes);
-    if (tags instanceof Malformed) return this.#options.log.warn(`ffmpeg's FLV is unreadable: ${tags.reason}`);
+    if (tags instanceof Malformed) return tags;
     for (const tag of tags) this.flv.push(tag);
+    return undefined;
   }
 }

@@ -3,7 +3,7 @@
  */
 import { FfmpegPipe } from '../io/programs/ffmpeg-pipe.js';
 import { systemClock } from '../io/system-clock.js';
-import { ShoalError } from '../kernel/errors.js';
+import { type Malformed, ShoalError } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
 import type { Milliseconds } from '../kernel/units.js';
 
@@ -18,7 +18,8 @@ export interface ConverterOptions {
   /** How many players need it right now. */
   readonly demand: () => number;
   readonly log: Log;
-  readonly onBytes: (bytes: Uint8Array) => void;
+  /** A fault ends the run: what a parser lost its place in is read afresh from a new one. */
+  readonly onBytes: (bytes: Uint8Array) => Malformed | undefined;
   /** Bytes that follow come from a new run. */
   readonly onStart: () => void;
 }
@@ -37,6 +38,8 @@ export class Converter {
   #notBeforeMs: Milliseconds = 0;
   #retryMs: Milliseconds = RETRY_MIN_MS;
   #stopped = false;
+  /** Which run may still speak: a run that was ended may have bytes and an exit on their way. */
+  #run = 0;
 
   constructor(options: ConverterOptions) {
     this.#options = options;
@@ -62,7 +65,9 @@ export class Converter {
   }
 
   async #start(): Promise<FfmpegPipe | undefined> {
-    const { name, input, inputOptions, outputOptions, log, onBytes } = this.#options;
+    const { name, input, inputOptions, outputOptions, log } = this.#options;
+    this.#run += 1;
+    const run = this.#run;
     this.#options.onStart();
     try {
       const pipe = await FfmpegPipe.start({
@@ -71,22 +76,32 @@ export class Converter {
         outputOptions: outputOptions(),
         purpose: `${name} needs it`,
         log,
-        onBytes: (bytes) => {
-          this.#retryMs = RETRY_MIN_MS;
-          onBytes(bytes);
-        },
-        onEnd: (reason) => this.#failed(reason),
+        onBytes: (bytes) => this.#take(run, bytes),
+        onEnd: (reason) => this.#failed(run, reason),
       });
       log.info(`${name} has begun`);
       return pipe;
     } catch (error) {
-      this.#failed(error instanceof ShoalError ? error.message : String(error));
+      this.#failed(run, error instanceof ShoalError ? error.message : String(error));
       return undefined;
     }
   }
 
-  #failed(reason: string): void {
-    if (this.#stopped) return;
+  #take(run: number, bytes: Uint8Array): void {
+    if (run !== this.#run) return;
+    const fault = this.#options.onBytes(bytes);
+    if (!fault) {
+      this.#retryMs = RETRY_MIN_MS;
+      return;
+    }
+    const pipe = this.#pipe;
+    this.#failed(run, `ffmpeg's output is unreadable: ${fault.reason}`);
+    void pipe?.then((started) => started?.stop());
+  }
+
+  #failed(run: number, reason: string): void {
+    if (this.#stopped || run !== this.#run) return;
+    this.#run += 1;
     this.#options.log.warn(`${this.#options.name} has ended: ${reason}`, { retryMs: this.#retryMs });
     this.#notBeforeMs = systemClock.nowMs() + this.#retryMs;
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
@@ -96,6 +111,7 @@ export class Converter {
   async #end(): Promise<void> {
     const pipe = this.#pipe;
     this.#pipe = undefined;
+    this.#run += 1;
     await (await pipe)?.stop();
   }
 }
