@@ -52,7 +52,7 @@ export class PushedSource implements ChannelSource {
   #onPublisherStart(): void {
     this.#options.log.info('a publisher is on the air');
     this.#ended = false;
-    this.#cutter?.discontinuity();
+    this.#cutter?.begin({ joined: 'start' });
     this.#options.output.discontinuity();
   }
 
@@ -60,7 +60,7 @@ export class PushedSource implements ChannelSource {
   #onPublisherEnd(reason: string, clean: boolean): void {
     this.#options.log.info('the publisher has left', { reason });
     if (this.#ended || clean) this.#sink?.publish(this.#cutter?.flush() ?? []);
-    this.#cutter?.discontinuity();
+    this.#cutter?.begin({ joined: 'start' });
   }
 
   #onTag(tag: FlvTag): void {
