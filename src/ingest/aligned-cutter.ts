@@ -88,6 +88,8 @@ export type AlignmentEffect =
 
 /** A station that has only just started gives its neighbours so long to appear. */
 const LOOK_MS: Milliseconds = 2_000;
+/** Servers send what they keep for joiners first; where the source stands now shows behind that. */
+const CACHE_MS: Milliseconds = 500;
 /** Others publish twice a second; silent for this long, they have stopped. */
 export const STALL_MS: Milliseconds = 1_500;
 /** Signed numbers are waited for so much longer before we go on above what we know. */
@@ -276,16 +278,16 @@ export class AlignedCutter {
   }
 
   #hold(tag: FlvTag): void {
+    const isFirst = !this.#heldClocks.started;
     if (classifyTag(tag).kind === 'frame') {
       const timeMs = this.#heldClocks.read(tag);
       if (timeMs === undefined) return this.#holdAnew(tag);
       this.#fresh.add(tag, timeMs);
     }
-    const isFirst = this.#held.length === 0;
     this.#held.push(tag);
     this.#heldBytes += encodedTagBytes(tag);
     // Where nobody else is, nothing has to wait.
-    if (isFirst || classifyTag(tag).key) this.#decide();
+    if (isFirst) this.#decide();
     while (this.#heldBytes > HELD_BYTES_MAX || this.#held.length > HELD_TAGS_MAX) {
       const oldest = this.#held.shift();
       if (oldest) this.#heldBytes -= encodedTagBytes(oldest);
@@ -344,7 +346,7 @@ export class AlignedCutter {
   }
 
   #nobodyThere({ upMs, head, publishers, quietMs }: SwarmOutlook): boolean {
-    if (upMs < LOOK_MS) return false;
+    if (upMs < LOOK_MS || (this.#connection === 'pull' && this.#nowMs - this.#sinceMs < CACHE_MS)) return false;
     if (head === null) return true;
     return publishers === 0 && head < this.#cutter.lowestNumber && quietMs >= STALL_MS;
   }
@@ -352,7 +354,10 @@ export class AlignedCutter {
   #align(deltaMs: Milliseconds, base: number): void {
     const anchor = this.#anchorAt(deltaMs, base, true);
     this.#begin({ joined: 'middle', anchor });
-    this.#enter('aligned', deltaMs === 0 ? 'on the timeline of the swarm' : `on the timeline of the swarm, ${deltaMs} ms from this source's own`);
+    this.#enter(
+      'aligned',
+      deltaMs === 0 ? 'on the timeline of the swarm' : `on the timeline of the swarm, ${deltaMs} ms from this source's own`,
+    );
     this.#release();
   }
 
@@ -360,7 +365,10 @@ export class AlignedCutter {
     const floor = this.#newestSurveyed?.number;
     if (floor !== undefined) this.#cutter.skipTo(floor + 1);
     const alone = this.#outlook?.publishers === 0 && this.#connection === 'push';
-    this.#begin({ joined: alone ? 'start' : 'middle', anchor: place ? this.#anchorAt(place.deltaMs, place.base, false) : this.#continuation() });
+    this.#begin({
+      joined: alone ? 'start' : 'middle',
+      anchor: place ? this.#anchorAt(place.deltaMs, place.base, false) : this.#continuation(),
+    });
     this.#enter('leading', detail);
     this.#release();
   }
@@ -372,12 +380,11 @@ export class AlignedCutter {
     const { windowMs, earlier } = this.#options;
     const goesOn = (deltaMs: Milliseconds, base: number, above: WindowNumber): boolean =>
       Math.floor((firstMs + deltaMs) / windowMs) + base > above;
-    const pausedMs = this.#nowMs - this.#lastTagMs;
     const record = this.record;
     if (record) {
       const aheadMs = this.#heldClocks.latestMs + this.#offsetMs - record.timeMs;
-      if (Math.abs(aheadMs - this.#sinceLastWindowMs) < RESUME_MS + pausedMs && this.#heldClocks.latestMs + this.#offsetMs > record.timeMs)
-        return this.#anchorAt(this.#offsetMs, record.base, false);
+      const resumes = Math.abs(aheadMs - (this.#nowMs - this.#lastWindowMs)) < RESUME_MS && (aheadMs > 0 || this.#connection === 'pull');
+      if (resumes) return this.#anchorAt(this.#offsetMs, record.base, false);
     }
     const surveyed = this.#newestSurveyed;
     if (surveyed && this.#theirBase !== undefined) {
@@ -391,10 +398,6 @@ export class AlignedCutter {
         return this.#anchorAt(0, earlier.record.base, false);
     }
     return undefined;
-  }
-
-  get #sinceLastWindowMs(): Milliseconds {
-    return this.#nowMs - this.#lastWindowMs;
   }
 
   #anchorAt(deltaMs: Milliseconds, base: number, unbroken: boolean): TimelineAnchor {
@@ -470,7 +473,8 @@ export class AlignedCutter {
 
   /** So much of theirs has been seen that our own frames should have been among it. */
   #compareInVain(window: SurveyedWindow): void {
-    const spanOf = (index: FrameIndex): Milliseconds => Math.max(...TRACKS.map((track) => index.span(track).lastMs - index.span(track).firstMs));
+    const spanOf = (index: FrameIndex): Milliseconds =>
+      Math.max(...TRACKS.map((track) => index.span(track).lastMs - index.span(track).firstMs));
     if (Math.min(spanOf(this.#theirs), spanOf(this.#own)) >= COMPARABLE_MS) this.#contest(window);
   }
 
