@@ -60,6 +60,12 @@ export class Announcer {
     this.#send(neighbour, true, windows);
   }
 
+  /** Other publishers hear at once whether this one is making windows. */
+  tellPublishers(): void {
+    for (const neighbour of this.#context.neighbours.values())
+      if (neighbour.publisher && !neighbour.blocked) this.#send(neighbour, false, []);
+  }
+
   #sendNewsTo(neighbour: Neighbour): void {
     const windows = [...neighbour.news].sort((a, b) => a - b).flatMap((number) => this.#newsOf(neighbour, number) ?? []);
     neighbour.news.clear();
@@ -74,7 +80,8 @@ export class Announcer {
   }
 
   #send(neighbour: Neighbour, full: boolean, windows: readonly WindowAvailability[]): void {
-    this.#context.send(neighbour, { kind: 'map', full, tail: this.#context.buffer.tail, windows });
+    const { onAir, buffer } = this.#context;
+    this.#context.send(neighbour, { kind: 'map', full, ...(onAir ? { onAir } : {}), tail: buffer.tail, windows });
   }
 
   /** What this neighbour may know of a window; undefined when it is nothing yet. */

@@ -70,13 +70,15 @@ export class Publication {
     }
   }
 
-  /** The timer `confirm`, or somebody else's word: the window may go out. */
+  /** The timer `confirm`, or somebody else's word: the window may go out, and so may those before it that still wait. */
   confirm(number: WindowNumber): void {
-    const waiting = this.#unconfirmed.get(number);
-    if (!waiting) return;
-    this.#unconfirmed.delete(number);
-    this.#context.cancel(`confirm:${number}`);
-    this.#release(waiting.manifest, waiting.bytes);
+    if (!this.#unconfirmed.has(number)) return;
+    for (const [waitingNumber, { manifest, bytes }] of [...this.#unconfirmed].sort(([a], [b]) => a - b)) {
+      if (waitingNumber > number) return;
+      this.#unconfirmed.delete(waitingNumber);
+      this.#context.cancel(`confirm:${waitingNumber}`);
+      this.#release(manifest, bytes);
+    }
   }
 
   /** The timer `reveal`: what has not spread goes to somebody else, and at last to everybody. */
