@@ -268,6 +268,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   }
 
   #onMap(neighbour: Neighbour, map: LiveMessage & { kind: 'map' }): void {
+    if (this.#context.isPublisher) this.#fellows.onMap(neighbour, map.windows);
     neighbour.map.update(map.full, map.tail, map.windows);
     neighbour.onAir = map.onAir === true;
     this.#delivery.noteMap();
