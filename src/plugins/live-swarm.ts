@@ -18,6 +18,7 @@ import { Rng } from '../kernel/rng.js';
 import type { TokenBucket } from '../kernel/token-bucket.js';
 import type { InfoHash, Milliseconds } from '../kernel/units.js';
 import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
+import type { Certificate } from '../relay/exchange/certificate.js';
 import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '../relay/exchange/live-exchange.js';
 import { type LiveMessage, liveCodec } from '../relay/exchange/live-message.js';
 import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../relay/exchange/live-parameters.js';
@@ -42,6 +43,8 @@ export interface LiveSwarmOptions {
   readonly descriptor: Uint8Array | null;
   /** Present for a publisher. */
   readonly signer?: Signer;
+  /** What the owner gave a publisher that is not the owner. */
+  readonly certificate?: Certificate | null;
   readonly trackers: readonly string[];
   /** Peers named by the link, `host:port`. */
   readonly peers: readonly string[];
@@ -150,6 +153,8 @@ export class LiveSwarm {
       hasher,
       verifier,
       ...(this.#options.signer ? { signer: this.#options.signer } : {}),
+      ...(this.#options.certificate ? { certificate: this.#options.certificate } : {}),
+      wallClockMs: () => Date.now(),
       rng: new Rng(randomInt(0x1_0000_0000)),
       uplink,
       downlink,

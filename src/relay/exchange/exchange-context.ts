@@ -4,12 +4,15 @@
  * A part never calls the part that called it. What a step makes necessary at its end (delivering, planning) is noted here, and
  * `LiveExchange` sees to it once, however often it was noted.
  */
+import { sameBytes } from '../../kernel/bytes.js';
 import type { Hasher, Signer, Verifier } from '../../kernel/ports.js';
 import type { DisconnectReason } from '../../kernel/protocol.js';
 import type { Rng } from '../../kernel/rng.js';
 import type { TokenBucket } from '../../kernel/token-bucket.js';
 import type { ConnectionId, InfoHash, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import { Authority } from './authority.js';
 import type { BufferMap } from './buffer-map.js';
+import type { Certificate } from './certificate.js';
 import type { LiveMessage } from './live-message.js';
 import type { LiveParameters } from './live-parameters.js';
 import type { LiveEffect, LiveEvent, LiveTimer } from './live-protocol.js';
@@ -25,6 +28,10 @@ export interface LiveExchangeOptions {
   readonly verifier: Verifier;
   /** Present for a publisher. */
   readonly signer?: Signer;
+  /** What the owner gave the signer. Without one the signer must be the owner, or nothing is published. */
+  readonly certificate?: Certificate | null;
+  /** Unix time, because certificates speak of calendar time. May jump; used for nothing else. */
+  readonly wallClockMs: () => Milliseconds;
   readonly rng: Rng;
   /** Shared by all channels of the process. */
   readonly uplink: TokenBucket;
@@ -35,6 +42,9 @@ export class ExchangeContext {
   readonly options: LiveExchangeOptions;
   readonly parameters: LiveParameters;
   readonly buffer: WindowBuffer;
+  readonly authority: Authority;
+  /** What a publisher signs with now. */
+  certificate: Certificate | null;
   readonly neighbours = new Map<ConnectionId, Neighbour>();
   nowMs: Milliseconds = 0;
   /** The next window may have become whole. */
@@ -50,11 +60,20 @@ export class ExchangeContext {
   constructor(options: LiveExchangeOptions) {
     this.options = options;
     this.parameters = options.parameters;
+    this.authority = new Authority(options);
+    this.certificate = options.certificate ?? null;
     this.buffer = new WindowBuffer(options.parameters.bufferWindows, options.parameters.bufferBytes);
   }
 
   get isPublisher(): boolean {
     return this.options.signer !== undefined;
+  }
+
+  /** Whether what this process signs now would be taken by others. */
+  get maySign(): boolean {
+    const { signer, owner } = this.options;
+    if (!signer || !sameBytes(signer.publicKey, this.certificate?.key ?? owner)) return false;
+    return this.authority.standing(this.certificate) === 'valid';
   }
 
   maps(): readonly BufferMap[] {
@@ -85,6 +104,7 @@ export class ExchangeContext {
   }
 
   send(neighbour: Neighbour, message: LiveMessage): void {
+    if (message.kind === 'request' && message.wantManifest) neighbour.noteManifestAsked(message.window);
     if (message.kind === 'piece') this.options.uplink.take(message.payload.length, this.nowMs);
     this.#effects.push({ kind: 'send', to: neighbour.id, message });
   }

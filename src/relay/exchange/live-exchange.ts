@@ -2,7 +2,7 @@
  * The live exchange of one channel: peers swap signed windows piece by piece, by pull.
  *
  * A pure core (`Protocol`): the engine drives it over real sockets and in the simulator alike. A publisher feeds windows in with
- * `publish`; a viewer gets them out as `window` events, in order, each checked against a manifest that the channel's owner signed. Every
+ * `publish`; a viewer gets them out as `window` events, in order, each checked against a manifest signed with the authority of the channel's owner. Every
  * peer serves what it holds. After CoolFish (live module) and the algorithm sheet, section 5, with two additions of our own:
  *
  * - a publisher reveals a new window in shares, one neighbour each, so that about one copy leaves it however many viewers there are;
@@ -12,12 +12,13 @@
  * the buffer, the neighbours and fixed caps per neighbour.
  *
  * This file composes the parts and hands each input to the one it belongs to:
- * `Announcer` (maps and news), `Publication` and `WindowShares` (a publisher's new windows), `StreamDescription` (script metadata),
+ * `Revocations` (signers whose authority ends), `Announcer` (maps and news), `Publication` and `WindowShares` (a publisher's new windows), `StreamDescription` (script metadata),
  * `Uploader` (serving), `Requester` (asking), `Receiver` (verifying), `Delivery` (playing in order, starting, skipping).
  */
 import type { DisconnectReason, Input, Protocol } from '../../kernel/protocol.js';
 import type { Bytes, ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
 import { Announcer } from './announcer.js';
+import type { Certificate } from './certificate.js';
 import { Delivery } from './delivery.js';
 import { ExchangeContext, type LiveExchangeOptions } from './exchange-context.js';
 import { LIVE_VERSION, type LiveMessage } from './live-message.js';
@@ -28,6 +29,7 @@ import { Playout } from './playout.js';
 import { Publication } from './publication.js';
 import { Receiver } from './receiver.js';
 import { Requester } from './requester.js';
+import { Revocations } from './revocations.js';
 import { StreamDescription } from './stream-description.js';
 import { Uploader } from './uploader.js';
 import { WindowShares } from './window-shares.js';
@@ -62,6 +64,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   readonly #announcer: Announcer;
   readonly #publication: Publication;
   readonly #description: StreamDescription;
+  readonly #revocations: Revocations;
   readonly #uploader: Uploader;
   readonly #requester: Requester;
   readonly #receiver: Receiver;
@@ -79,13 +82,16 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#description = new StreamDescription(context);
     this.#uploader = new Uploader(context);
     this.#requester = new Requester(context, this.#playout, this.#pending);
-    this.#receiver = new Receiver({ context, announcer: this.#announcer, requester: this.#requester, pending: this.#pending });
+    const parts = { context, announcer: this.#announcer, requester: this.#requester, pending: this.#pending };
+    this.#receiver = new Receiver(parts);
+    this.#revocations = new Revocations({ ...parts, description: this.#description });
     this.#delivery = new Delivery({ context, playout: this.#playout, requester: this.#requester, pending: this.#pending });
   }
 
   handle(input: Input<LiveMessage, LiveCommand, LiveTimer>, nowMs: Milliseconds): readonly LiveEffect[] {
     this.#context.nowMs = nowMs;
     this.#noticeSleep();
+    this.#revocations.expire();
     this.#dispatch(input);
     this.#settle();
     return this.#context.takeEffects();
@@ -148,9 +154,16 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       return this.#publication.publish(command.content);
     }
     if (command.kind === 'describe') return this.#description.describe(command.metadata);
+    if (command.kind === 'revoke') return this.#revocations.revoke(command.bytes);
+    if (command.kind === 'authorise') return this.#authorise(command.certificate);
     this.#context.schedule('tick', parameters.tickMs);
     this.#context.schedule('map', parameters.mapPeriodMs);
     this.#context.connect(parameters.targetNeighbours);
+  }
+
+  #authorise(certificate: Certificate | null): void {
+    this.#context.certificate = certificate;
+    this.#description.renew();
   }
 
   #onTimer(timer: LiveTimer): void {
@@ -167,6 +180,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     const neighbour = new Neighbour(peer, this.#context.nowMs);
     this.#context.neighbours.set(peer, neighbour);
     this.#context.send(neighbour, { kind: 'hello', version: LIVE_VERSION, publisher: this.#context.isPublisher });
+    this.#revocations.greet(neighbour);
     this.#description.greet(neighbour);
     this.#announcer.sendMap(neighbour);
   }
@@ -218,6 +232,8 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
         return this.#requester.onRefusal(neighbour, message);
       case 'info':
         return this.#description.onInfo(neighbour, message.bytes);
+      case 'revocations':
+        return this.#revocations.onRevocations(neighbour, message.bytes);
     }
   }
 

@@ -3,6 +3,7 @@
  */
 import type { Effect } from '../../kernel/protocol.js';
 import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { Certificate } from './certificate.js';
 import type { LiveMessage } from './live-message.js';
 import type { Manifest, WindowContent } from './manifest.js';
 
@@ -11,6 +12,10 @@ export type LiveCommand =
   | { readonly kind: 'publish'; readonly content: WindowContent }
   /** The source's script metadata, without `@setDataFrame`. */
   | { readonly kind: 'describe'; readonly metadata: Uint8Array }
+  /** The owner's list of withdrawn keys: made by this process, or kept by an earlier one. */
+  | { readonly kind: 'revoke'; readonly bytes: Uint8Array }
+  /** A publisher's certificate from the next window on; null: it signs as the owner. */
+  | { readonly kind: 'authorise'; readonly certificate: Certificate | null }
   /** Begin: start the timers. */
   | { readonly kind: 'start' };
 
@@ -20,7 +25,9 @@ export type LiveEvent =
   /** Windows that could not be had any more; the stream goes on at a key frame. */
   | { readonly kind: 'skipped'; readonly from: WindowNumber; readonly to: WindowNumber }
   /** New script metadata, verified. */
-  | { readonly kind: 'metadata'; readonly metadata: Uint8Array };
+  | { readonly kind: 'metadata'; readonly metadata: Uint8Array }
+  /** A newer list of withdrawn keys, verified: worth keeping for the next run. */
+  | { readonly kind: 'revocations'; readonly bytes: Uint8Array };
 
 export type LiveTimer = 'tick' | 'map' | 'news' | 'upload' | `reveal:${number}` | `request:${number}:${number}`;
 

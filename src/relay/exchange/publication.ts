@@ -20,11 +20,14 @@ export class Publication {
     this.#announcer = announcer;
   }
 
-  /** @throws ShoalError `INVARIANT` without a signer. */
+  /** Does nothing while this publisher has no authority: nobody would take it. @throws ShoalError `INVARIANT` without a signer. */
   publish(content: WindowContent): void {
     const { options, parameters, buffer, nowMs } = this.#context;
     invariant(options.signer, 'Only a publisher, which has a signer, publishes.');
-    const manifest = signManifest(content, options.channel, parameters.pieceBytes, options.hasher, options.signer);
+    if (!this.#context.maySign) return;
+    const { certificate } = this.#context;
+    const manifest = signManifest(content, options.channel, parameters.pieceBytes, options.hasher, options.signer, certificate);
+    this.#context.authority.noteKept(certificate);
     const window = buffer.open(manifest, nowMs);
     if (!window) return;
     for (const [piece, bytes] of splitPieces(content.bytes, parameters.pieceBytes).entries()) window.store(piece, bytes);

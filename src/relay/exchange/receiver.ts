@@ -1,15 +1,17 @@
 /**
- * Takes in manifests and pieces, and lets nothing into the buffer that the channel's owner has not signed.
+ * Takes in manifests and pieces, and lets nothing into the buffer that was not signed with the authority of the channel's owner.
  *
- * A manifest without the owner's signature ends the acquaintance at once; a piece that does not match its hash does so the second time.
+ * A manifest that makes no sense ends the acquaintance at once; one that its signer had no right to sign, or a piece that does not match its
+ * hash, does so the second time.
  */
 import { copyOf, sameBytes } from '../../kernel/bytes.js';
 import { Malformed } from '../../kernel/errors.js';
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { Announcer } from './announcer.js';
 import type { ExchangeContext } from './exchange-context.js';
-import { decodeManifest, manifestIsSigned, pieceSizeBytes } from './manifest.js';
+import { decodeManifest, type Manifest, pieceSizeBytes, WINDOW_DOMAIN } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
+import { noteRefused } from './offences.js';
 import type { EarlyPiece, PendingWindows } from './pending-windows.js';
 import type { Requester } from './requester.js';
 import type { BufferedWindow } from './window-buffer.js';
@@ -45,18 +47,28 @@ export class Receiver {
 
   /** Only what was asked for is looked at. `lowestWanted`: windows below it are not taken in any more. */
   onManifest(neighbour: Neighbour, bytes: Uint8Array, ageMs: Milliseconds, lowestWanted: WindowNumber): void {
-    const { options, parameters, buffer, nowMs } = this.#context;
+    const { parameters, buffer, nowMs } = this.#context;
     const manifest = decodeManifest(copyOf(bytes), parameters.pieceBytes);
     if (manifest instanceof Malformed) return this.#context.accuse(neighbour, manifest.reason);
+    const serial = neighbour.noteManifestCame(manifest.number);
     if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return;
-    if (!manifestIsSigned(manifest, options.channel, options.owner, options.verifier)) {
-      return this.#context.accuse(neighbour, `window ${manifest.number} without the signature of the owner`);
-    }
+    if (!this.#hasAuthority(neighbour, manifest, serial)) return;
     const window = buffer.open(manifest, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
     const early = this.#pending.release(manifest.number);
     if (window) this.#verifyEarly(window, early);
     this.#context.deliverDue = true;
     this.#context.planDue = true;
+  }
+
+  /** A window without authority is asked of others at once; that this neighbour claims to hold it counts no more. */
+  #hasAuthority(neighbour: Neighbour, manifest: Manifest, serial: number): boolean {
+    const judgement = this.#context.authority.judge(WINDOW_DOMAIN, manifest);
+    if (judgement === 'valid') return true;
+    neighbour.map.noteMissing(manifest.number);
+    this.#pending.disappoint(manifest.number, neighbour.id);
+    this.#requester.abandonAt(neighbour, manifest.number);
+    noteRefused(this.#context, neighbour, `window ${manifest.number}`, { judgement, signed: manifest, serial });
+    return false;
   }
 
   onPiece(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {

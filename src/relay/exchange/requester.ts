@@ -162,6 +162,21 @@ export class Requester {
     for (const download of this.#downloads.below(window)) this.#finish(download);
   }
 
+  /** Nothing of this window is awaited any more; what is still wanted of it is asked for anew. */
+  abandon(window: WindowNumber): void {
+    for (const download of this.#downloads.of(window)) this.#finish(download);
+    this.#context.planDue = true;
+  }
+
+  /** Nothing of this window is awaited from this neighbour any more. */
+  abandonAt(neighbour: Neighbour, window: WindowNumber): void {
+    for (const download of this.#downloads.of(window)) {
+      for (const asked of download.asked.filter(({ peer }) => peer === neighbour.id)) this.#cancelAt(download, asked);
+      if (download.asked.length === 0) this.#forget(download);
+    }
+    this.#context.planDue = true;
+  }
+
   /** Enters the request in the books; the message follows in one batch per window. */
   #ask(need: Need, holder: Neighbour): void {
     const download = this.#downloads.open(need.window, need.piece, this.#waitFor(need, holder));

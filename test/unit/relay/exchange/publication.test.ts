@@ -1,14 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { nodeVerifier } from '../../../../src/io/crypto.js';
 import { Announcer } from '../../../../src/relay/exchange/announcer.js';
-import { manifestIsSigned } from '../../../../src/relay/exchange/manifest.js';
+import { WINDOW_DOMAIN } from '../../../../src/relay/exchange/manifest.js';
 import { Publication } from '../../../../src/relay/exchange/publication.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import {
   addNeighbour,
+  authorityAt,
   availability,
-  CHANNEL,
   makeContext,
   makeWindow,
   OWNER,
@@ -26,7 +25,7 @@ test('a window is signed and held whole', () => {
   const { context, publication } = setUp();
   publication.publish(makeWindow(4).content);
   const window = context.buffer.get(4);
-  assert.ok(window?.complete && manifestIsSigned(window.manifest, CHANNEL, OWNER.publicKey, nodeVerifier));
+  assert.ok(window?.complete && authorityAt().judge(WINDOW_DOMAIN, window.manifest) === 'valid');
   assert.is(publication.windowsPublished, 1);
 });
 

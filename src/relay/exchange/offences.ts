@@ -1,0 +1,56 @@
+/**
+ * When something signed without authority is held against the neighbour that sent it: honest neighbours relay in good faith and are not banned.
+ *
+ * - `foreign` always counts: whoever passes windows on checks them first.
+ * - `withdrawn` counts only when the neighbour must have read our list before it sent: streams are in order, so it must have if we had
+ *   sent the list before we asked for what came.
+ * - `expired` counts only when the certificate ended a while ago: clocks differ.
+ * - `early` never counts: it is as likely our own clock that is behind.
+ *
+ * The second offence ends the acquaintance.
+ */
+import type { Milliseconds } from '../../kernel/units.js';
+import type { Judgement, Signed } from './authority.js';
+import type { ExchangeContext } from './exchange-context.js';
+import type { Neighbour } from './neighbour.js';
+
+const OFFENCES_MAX = 2;
+/** By how much clocks of honest machines may differ. */
+export const CLOCK_SKEW_MS: Milliseconds = 5 * 60 * 1000;
+
+/**
+ * Something came that its signer had no right to sign.
+ *
+ * @param serial of the newest list that the neighbour had read when it sent it, as far as can be proved.
+ */
+export function noteRefused(
+  context: ExchangeContext,
+  neighbour: Neighbour,
+  what: string,
+  { judgement, signed, serial }: { readonly judgement: Judgement; readonly signed: Signed; readonly serial: number },
+): void {
+  if (!counts(context, judgement, signed, serial)) return;
+  neighbour.offences += 1;
+  if (neighbour.offences >= OFFENCES_MAX) context.accuse(neighbour, `${what} ${SAYINGS[judgement]}, and not for the first time`);
+}
+
+const SAYINGS: Readonly<Record<Judgement, string>> = {
+  valid: 'signed rightly',
+  foreign: 'without the signature of the owner or of anybody it delegated',
+  early: 'with a certificate that is not valid yet',
+  expired: 'with a certificate that has expired by the clock of this machine',
+  withdrawn: 'with a certificate that the owner has withdrawn',
+};
+
+function counts({ authority }: ExchangeContext, judgement: Judgement, { certificate }: Signed, serial: number): boolean {
+  switch (judgement) {
+    case 'foreign':
+      return true;
+    case 'withdrawn':
+      return serial >= authority.serial;
+    case 'expired':
+      return certificate !== null && authority.expiredForMs(certificate) > CLOCK_SKEW_MS;
+    default:
+      return false;
+  }
+}
