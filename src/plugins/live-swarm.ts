@@ -44,7 +44,7 @@ export interface LiveSwarmOptions {
   /** Present for a publisher. */
   readonly signer?: Signer;
   /** What the owner gave a publisher that is not the owner. */
-  readonly certificate?: Certificate | null;
+  readonly certificate?: Certificate | null | undefined;
   readonly trackers: readonly string[];
   /** Peers named by the link, `host:port`. */
   readonly peers: readonly string[];
@@ -138,6 +138,9 @@ export class LiveSwarm {
       holes: figures?.windowsSkipped ?? 0,
       timeouts: figures?.firstTimeouts ?? 0,
       players,
+      authority: 'none',
+      publisherKey: null,
+      certificateUntil: null,
     };
   }
 

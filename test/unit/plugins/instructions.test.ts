@@ -20,6 +20,9 @@ const WAITING: ChannelStatus = {
   holes: 0,
   timeouts: 0,
   players: 0,
+  authority: 'none',
+  publisherKey: null,
+  certificateUntil: null,
 };
 
 test('the progress line tells looking for peers from waiting for the publisher', () => {
