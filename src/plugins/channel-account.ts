@@ -124,8 +124,8 @@ function stateOf(certificate: Certificate, list: RevocationList | undefined, now
 
 function linkOf({ config }: DelegationDesk, { id, declared }: RosterEntry): string | null {
   const own = configuredAddresses(config);
-  const trackers = [...own.trackers, ...(declared.grant?.trackers ?? [])];
-  const peers = [...own.peers, ...(declared.grant?.peers ?? [])];
+  const trackers = [...new Set([...own.trackers, ...(declared.grant?.trackers ?? [])])];
+  const peers = [...new Set([...own.peers, ...(declared.grant?.peers ?? [])])];
   return trackers.length + peers.length === 0 ? null : formatMagnet({ id, name: declared.name, trackers, peers });
 }
 

@@ -67,7 +67,11 @@ export function delegate(desk: DelegationDesk, name: string, keyText: string, te
   const list = listOf(desk.keys, entry.id);
   const { fromMs, untilMs } = termOf(desk.nowMs, terms, revokedSinceMs(list, key));
   const certificate = signCertificate({ key, fromMs, untilMs }, entry.id, desk.owner);
-  desk.keys.keepDelegation(entry.id, { key: hexOf(key), label: labelOf(terms.label), certificate: base64Url(certificate.bytes) });
+  desk.keys.keepDelegation(entry.id, {
+    key: hexOf(key),
+    label: labelOf(terms.label ?? delegationOf(desk.keys, entry.id, key)?.label),
+    certificate: base64Url(certificate.bytes),
+  });
   const addresses = configuredAddresses(desk.config);
   const descriptorBytes = descriptorOf(entry.declared, desk.config, desk.owner.publicKey);
   const grant = formatGrant({ descriptorBytes, certificate, name: entry.declared.name, revocations: list ?? null, ...addresses });
@@ -194,6 +198,10 @@ function faultOf({ id, descriptor, certificate, revocations, name }: Grant, desk
   }
   if (isRevoked(revocations ?? undefined, certificate) || isRevoked(known, certificate)) {
     return 'the owner has withdrawn this key since it was made. Only a newer grant brings it back';
+  }
+  const kept = parseGrant(desk.keys.authority().grants.get(id) ?? '');
+  if (!(kept instanceof Malformed) && kept.certificate.fromMs > certificate.fromMs) {
+    return `this station has a newer one already, which ends at ${dateOf(kept.certificate.untilMs)}`;
   }
   return undefined;
 }
