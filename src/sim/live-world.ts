@@ -231,10 +231,10 @@ export class LiveWorld {
   #onEvent(peer: SimPeer, event: LiveEvent): void {
     const nowMs = this.clock.nowMs();
     if (event.kind === 'window') {
-      const { number } = event.manifest;
+      const { number, signer } = event.manifest;
       const cut = this.cut.get(number);
       const intact = cut !== undefined && Buffer.compare(cut.content.bytes, event.bytes) === 0;
-      peer.deliveries.push({ number, atMs: nowMs, afterCutMs: nowMs - (cut?.atMs ?? 0), intact });
+      peer.deliveries.push({ number, atMs: nowMs, afterCutMs: nowMs - (cut?.atMs ?? 0), intact, signer });
       this.#log(`${peer.name} plays ${number}`);
     } else if (event.kind === 'skipped') {
       peer.skipped += event.to - event.from;

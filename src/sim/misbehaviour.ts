@@ -3,7 +3,7 @@
  */
 import { Bitfield } from '../kernel/bitfield.js';
 import type { Hasher, Signer } from '../kernel/ports.js';
-import type { InfoHash, WindowNumber } from '../kernel/units.js';
+import type { InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
 import { CERTIFICATE_BYTES, signCertificate } from '../relay/exchange/certificate.js';
 import type { LiveMessage, WindowAvailability } from '../relay/exchange/live-message.js';
 import { WINDOW_DOMAIN } from '../relay/exchange/manifest.js';
@@ -22,7 +22,7 @@ export interface Forgery {
 
 type Habit = (forgery: Forgery) => Tamper;
 
-const HOUR_MS = 3_600_000;
+const HOUR_MS: Milliseconds = 3_600_000;
 /** Where a manifest's flags stand, and the one that says that a certificate comes before the signature. */
 const FLAGS_AT = 1;
 const FLAG_DELEGATED = 4;
@@ -134,10 +134,15 @@ export function signsAs(channel: InfoHash, { signer, certificate }: PublisherIde
   });
 }
 
-/** Somebody's key with a certificate, a day old at the beginning of the world and good for a day unless said otherwise. */
-export function identityOf(channel: InfoHash, signer: Signer, issuer: Signer, untilMs = WORLD_START_MS + 24 * HOUR_MS): PublisherIdentity {
-  const terms = { key: signer.publicKey, fromMs: WORLD_START_MS - 24 * HOUR_MS, untilMs };
-  return { signer, certificate: signCertificate(terms, channel, issuer) };
+/** Somebody's key with a certificate: unless said otherwise, a day old at the beginning of the world and good for another day. */
+export function identityOf(
+  channel: InfoHash,
+  signer: Signer,
+  issuer: Signer,
+  untilMs: Milliseconds = WORLD_START_MS + 24 * HOUR_MS,
+  fromMs: Milliseconds = WORLD_START_MS - 24 * HOUR_MS,
+): PublisherIdentity {
+  return { signer, certificate: signCertificate({ key: signer.publicKey, fromMs, untilMs }, channel, issuer) };
 }
 
 function onPieces(change: (piece: LiveMessage & { kind: 'piece' }) => LiveMessage): Tamper {

@@ -19,6 +19,8 @@ export interface Delivery {
   readonly afterCutMs: Milliseconds;
   /** Its bytes are those the publisher cut. */
   readonly intact: boolean;
+  /** Key of the publisher that signed it; null: the owner itself. */
+  readonly signer: Uint8Array | null;
 }
 
 /** Traffic in one direction. */
