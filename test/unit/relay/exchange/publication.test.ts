@@ -1,18 +1,26 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Announcer } from '../../../../src/relay/exchange/announcer.js';
+import type { LiveExchangeOptions } from '../../../../src/relay/exchange/exchange-context.js';
 import { WINDOW_DOMAIN } from '../../../../src/relay/exchange/manifest.js';
 import { Publication } from '../../../../src/relay/exchange/publication.js';
+import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import {
   addNeighbour,
   authorityAt,
   availability,
+  CERTIFICATE,
+  CHANNEL,
+  certify,
   makeContext,
   makeWindow,
   OWNER,
   PARAMETERS,
+  PUBLISHER,
+  STRANGER,
   sentOf,
+  WALL_MS,
 } from '../../../support/exchange-fixture.js';
 
 function setUp() {
@@ -83,6 +91,22 @@ test('a window below the tail is not published, and one without a signer is our 
   const shares = new WindowShares();
   assert.throws(() => new Publication(viewer, shares, new Announcer(viewer, shares)).publish(makeWindow(1).content), /signer/);
   assert.ok(context.buffer.count <= PARAMETERS.bufferWindows);
+});
+
+test('without authority nothing is published: not without a certificate, nor with one of another key, ended or withdrawn', () => {
+  const publish = (overrides: Partial<LiveExchangeOptions>): number => {
+    const context = makeContext({ signer: PUBLISHER, certificate: CERTIFICATE, ...overrides });
+    context.authority.accept(signRevocationList(1, [{ key: STRANGER.publicKey, sinceMs: WALL_MS }], CHANNEL, OWNER));
+    const shares = new WindowShares();
+    const publication = new Publication(context, shares, new Announcer(context, shares));
+    publication.publish(makeWindow(4).content);
+    return publication.windowsPublished;
+  };
+  assert.is(publish({}), 1);
+  assert.is(publish({ certificate: null }), 0);
+  assert.is(publish({ signer: STRANGER }), 0);
+  assert.is(publish({ wallClockMs: () => CERTIFICATE.untilMs }), 0);
+  assert.is(publish({ signer: STRANGER, certificate: certify({ key: STRANGER.publicKey }) }), 0);
 });
 
 test.run();
