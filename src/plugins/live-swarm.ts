@@ -184,6 +184,16 @@ export class LiveSwarm {
       this.#lastMediaMs = systemClock.nowMs();
       this.#delayMs = this.#delayMs === null ? event.delayMs : this.#delayMs + (event.delayMs - this.#delayMs) / 4;
     }
+    if (event.kind === 'clock-doubt') {
+      const [from, until, now] = [event.certificate.fromMs, event.certificate.untilMs, event.wallMs].map((ms) =>
+        new Date(ms).toISOString(),
+      );
+      this.#log.warn("a publisher's windows are refused: its certificate is not valid now. Is this machine's clock right?", {
+        from,
+        until,
+        now,
+      });
+    }
     this.#options.onEvent(event);
   }
 

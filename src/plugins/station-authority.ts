@@ -18,6 +18,8 @@ const DAY_MS: Milliseconds = 86_400_000;
 export const CERTIFICATE_MS: Milliseconds = 30 * DAY_MS;
 /** A certificate begins this long before it is issued, so that machines whose clocks are a few minutes behind take it at once. */
 export const HEAD_START_MS: Milliseconds = 10 * 60_000;
+/** What an owner delegates to itself begins this much earlier: nobody is kept out by it, and viewers' clocks are often wrong by a time zone. */
+const OWN_HEAD_START_MS: Milliseconds = 2 * DAY_MS;
 const WARNING_MS: Milliseconds = DAY_MS;
 
 export interface StationAuthorityOptions {
@@ -87,10 +89,14 @@ export class StationAuthority {
     const { owner, publisher, channel } = this.#options;
     const known = this.#certificate;
     if (!owner || revokedSinceMs(list, publisher.publicKey) !== undefined) return granted ?? known;
-    const renewAtMs = known ? (known.fromMs + known.untilMs) / 2 : Number.NEGATIVE_INFINITY;
+    const renewAtMs = (known?.untilMs ?? 0) - CERTIFICATE_MS / 2;
     // A clock that was set back makes it early; nobody would take that.
     if (known && nowMs < renewAtMs && nowMs >= known.fromMs) return known;
-    return signCertificate({ key: publisher.publicKey, fromMs: nowMs - HEAD_START_MS, untilMs: nowMs + CERTIFICATE_MS }, channel, owner);
+    return signCertificate(
+      { key: publisher.publicKey, fromMs: nowMs - OWN_HEAD_START_MS, untilMs: nowMs + CERTIFICATE_MS },
+      channel,
+      owner,
+    );
   }
 
   #rightAt({ nowMs, list }: AuthorityView): PublishingRight {

@@ -91,6 +91,11 @@ export class Authority {
     return standing === 'valid' || standing === 'early';
   }
 
+  /** Unix time, by the clock that certificates are judged by. */
+  get wallMs(): Milliseconds {
+    return this.#options.wallClockMs();
+  }
+
   /** For how long a certificate has been expired; negative while it has not. */
   expiredForMs(certificate: Certificate): Milliseconds {
     return this.#options.wallClockMs() - certificate.untilMs;

@@ -49,6 +49,8 @@ export class ExchangeContext {
   nowMs: Milliseconds = 0;
   /** The next window may have become whole. */
   deliverDue = false;
+  /** It has been said that our own clock may be wrong. */
+  clockDoubted = false;
   /** There may be something to ask for. */
   planDue = false;
   /** Neighbours that have shown themselves to be misbehaving in this step, and how. */

@@ -26,6 +26,8 @@ export type LiveEvent =
   | { readonly kind: 'skipped'; readonly from: WindowNumber; readonly to: WindowNumber }
   /** New script metadata, verified. */
   | { readonly kind: 'metadata'; readonly metadata: Uint8Array }
+  /** Windows are refused because of their certificate's dates. Said once: it may be the clock of this machine that is wrong. */
+  | { readonly kind: 'clock-doubt'; readonly certificate: Certificate; readonly wallMs: Milliseconds }
   /** A newer list of withdrawn keys, verified: worth keeping for the next run. */
   | { readonly kind: 'revocations'; readonly bytes: Uint8Array };
 

@@ -29,9 +29,16 @@ export function noteRefused(
   what: string,
   { judgement, signed, serial }: { readonly judgement: Judgement; readonly signed: Signed; readonly serial: number },
 ): void {
+  if (judgement === 'early' || judgement === 'expired') doubtClock(context, signed);
   if (!counts(context, judgement, signed, serial)) return;
   neighbour.offences += 1;
   if (neighbour.offences >= OFFENCES_MAX) context.accuse(neighbour, `${what} ${SAYINGS[judgement]}, and not for the first time`);
+}
+
+function doubtClock(context: ExchangeContext, { certificate }: Signed): void {
+  if (context.clockDoubted || !certificate) return;
+  context.clockDoubted = true;
+  context.emit({ kind: 'clock-doubt', certificate, wallMs: context.authority.wallMs });
 }
 
 const SAYINGS: Readonly<Record<Judgement, string>> = {

@@ -31,6 +31,15 @@ test('what has expired counts when no honest clock could still think otherwise',
   assert.match(refuseTwice('expired', { untilMs: WALL_MS - CLOCK_SKEW_MS - 1 }) ?? '', /expired by the clock of this machine/);
 });
 
+test('when dates are the reason, it is said once that our own clock may be wrong', () => {
+  const context = makeContext();
+  const x = addNeighbour(context, 'x');
+  const signed = { bytes: new Uint8Array(), certificate: certify() };
+  for (const judgement of ['withdrawn', 'early', 'expired', 'early'] as const)
+    noteRefused(context, x, 'window 4', { judgement, signed, serial: 0 });
+  assert.equal(context.takeEffects(), [{ kind: 'emit', event: { kind: 'clock-doubt', certificate: signed.certificate, wallMs: WALL_MS } }]);
+});
+
 test('what is early never counts', () => {
   assert.is(refuseTwice('early', { serial: 9 }), undefined);
 });
