@@ -114,6 +114,23 @@ test('a delegated station publishes, stops within seconds of being withdrawn, an
   }
 });
 
+test('a station whose certificate ends warns before, stops, says what to do, and goes on with a new grant; a notice withdraws it without the owner', async () => {
+  const owner = await Desk.open();
+  const other = await Desk.open();
+  await owner.say('channel', 'create', 'Shared');
+  const key = await other.publisherKey();
+  await other.say('channel', 'accept', await owner.say('channel', 'delegate', 'Shared', key, '--days', '0.0001'));
+  const station = await kept(startStation(other));
+  await station.whenLogged(/the right of this station to publish \\"Shared\\" ends at/);
+  await station.whenStatus('it has ended', ({ authority }) => authority === 'expired', 15_000);
+  await station.whenLogged(/does not publish \\"Shared\\": its certificate ended at .*shoal channel delegate/);
+  await other.say('channel', 'accept', await owner.say('channel', 'delegate', 'Shared', key));
+  await station.whenStatus('it is renewed', ({ authority }) => authority === 'delegated', 5_000);
+  const notice = await owner.say('channel', 'revoke', 'Shared', key);
+  await other.say('channel', 'accept', notice);
+  await station.whenStatus('it is withdrawn', ({ authority }) => authority === 'withdrawn', 5_000);
+});
+
 /** A peer on the real wire that publishes windows of its own in the channel of this grant, with a certificate of its own making. */
 async function startImpostor(grant: Grant, victimPort: number): Promise<MemoryLog> {
   const log = new MemoryLog();

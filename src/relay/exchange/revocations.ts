@@ -56,15 +56,8 @@ export class Revocations {
   }
 
   #spread(list: RevocationList, from?: Neighbour): void {
-    const { context, pending, requester } = this.#parts;
-    for (const neighbour of context.neighbours.values()) {
-      if (neighbour !== from) this.#send(neighbour, list);
-    }
-    // Whose windows these are is not known yet. Pieces of a withdrawn signer would be held against those who sent them in good faith.
-    for (const number of pending.numbers()) {
-      pending.release(number);
-      requester.abandon(number);
-    }
+    const { context } = this.#parts;
+    for (const neighbour of context.neighbours.values()) if (neighbour !== from) this.#send(neighbour, list);
     this.#purge();
     context.emit({ kind: 'revocations', bytes: list.bytes });
   }
@@ -76,13 +69,18 @@ export class Revocations {
 
   /** Drops every window and info whose signer may not sign any more, and tells everybody what is left. */
   #purge(): void {
-    const { context, announcer, requester, description } = this.#parts;
+    const { context, announcer, requester, pending, description } = this.#parts;
     const { buffer, authority, neighbours } = context;
     const ended = [...buffer.windows()].filter(({ manifest }) => !authority.stillHolds(manifest.certificate));
     for (const { number } of ended) {
       buffer.remove(number);
       requester.abandon(number);
       for (const neighbour of neighbours.values()) neighbour.news.delete(number);
+    }
+    // Whose windows these are is not known yet. Pieces of an ended signer would be held against those who sent them in good faith.
+    for (const number of pending.numbers()) {
+      pending.release(number);
+      requester.abandon(number);
     }
     // What they deny from now on they may have dropped for the same reason.
     for (const neighbour of neighbours.values()) neighbour.brokenPromises = 0;
