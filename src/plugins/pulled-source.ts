@@ -7,7 +7,7 @@
 import { type AsfCut, AsfCutter } from '../ingest/asf-cutter.js';
 import type { SourceLifeEvent } from '../ingest/source-life.js';
 import { nodeHasher } from '../io/crypto.js';
-import { MmsSource } from '../io/mms/mms-source.js';
+import { SourceConnection } from '../io/sources/source-connection.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
 import type { Rng } from '../kernel/rng.js';
@@ -29,7 +29,7 @@ export class PulledSource implements ChannelSource {
   readonly #options: PulledSourceOptions;
   #sink: ChannelSink | undefined;
   #cutter: AsfCutter | undefined;
-  #source: MmsSource | undefined;
+  #source: SourceConnection | undefined;
 
   constructor(options: PulledSourceOptions) {
     this.#options = options;
@@ -41,7 +41,7 @@ export class PulledSource implements ChannelSource {
     const { firstNumber, numbering, numberingAbove } = sink;
     const goingOn = numbering ? { numbering, numberingAbove } : {};
     this.#cutter = new AsfCutter({ windowMs, hasher: nodeHasher, firstNumber, ...goingOn });
-    this.#source = MmsSource.open({ url, rng, log, onEvent: (event) => this.#onEvent(event) });
+    this.#source = SourceConnection.open({ url, container: 'asf', rng, log, onEvent: (event) => this.#onEvent(event) });
   }
 
   stop(): void {

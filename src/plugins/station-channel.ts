@@ -29,6 +29,11 @@ export interface DeclaredChannel {
   /** A name for a pushed source, an address for a pulled one. */
   readonly source: string;
   readonly container: Container;
+  /**
+   * Where this station really fetches the source, when that is another address than the public one. Secret: it may hold a token. The channel's id
+   * does not depend on it.
+   */
+  readonly pull?: string | undefined;
   /** Everybody may publish it: the id follows from the source alone. Default: only the owner may. */
   readonly open?: boolean | undefined;
 }
@@ -200,7 +205,7 @@ function isCount(value: unknown): value is number {
 function describe(declared: DeclaredChannel, context: SwarmContext, signer: Signer): Uint8Array {
   const source = canonicalSource(declared.source);
   if (source instanceof Malformed) {
-    throw new ShoalError('CHANNEL_NAME', `channel "${declared.name}": its source "${declared.source}" cannot be used: ${source.reason}`);
+    throw new ShoalError('CHANNEL_NAME', `channel "${declared.name}": its source cannot be used: ${source.reason}`);
   }
   const { windowMs, pieceBytes } = context.config.live;
   return encodeDescriptor({ container: declared.container, source, windowMs, pieceBytes, owner: declared.open ? null : signer.publicKey });

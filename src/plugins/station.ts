@@ -1,5 +1,5 @@
 /**
- * The station: takes sources in, pushed over RTMP or pulled over MMS, and publishes each as a channel. Pushing needs the channel's stream key.
+ * The station: takes sources in, pushed over RTMP or pulled over RTMP, HTTP-FLV or MMS, and publishes each as a channel. Pushing needs the channel's stream key.
  *
  * Channels come from the configuration, from `shoal channel create` (also while it runs) and, on `shoal start`, the test card. Whoever
  * publishes to the test card's channel with its key takes the card's place until he leaves.
@@ -17,11 +17,12 @@ import type { WatchAddresses } from '../relay/endpoints/local-channel.js';
 import type { ChannelOutput } from './channel-output.js';
 import { slugOf } from './channel-slug.js';
 import type { ChannelSource } from './channel-source.js';
-import { declareChannels } from './declared-channel.js';
+import { declareChannels, pullAddressOf, showsQuery } from './declared-channel.js';
 import type { SwarmContext } from './live-swarm.js';
 import { localPlayers, makeOutput } from './local-endpoints.js';
 import type { Plugin } from './plugin.js';
 import type { Portal } from './portal.js';
+import { PulledFlvSource } from './pulled-flv-source.js';
 import { PulledSource } from './pulled-source.js';
 import { PushedSource } from './pushed-source.js';
 import { RtmpOutlet } from './rtmp-outlet.js';
@@ -148,8 +149,10 @@ export class Station implements Plugin {
         `channel "${name}": there is another channel whose address is "${slug}"; give one of them another name`,
       );
     }
+    if (showsQuery(declared))
+      this.#log.warn(`channel "${name}": everybody in the swarm can read the query of its source; put an address with a token into "pull"`);
     const { context, host, portal, mms, trackers, peerAddress, keys, watch } = this.#options;
-    const pushed = declared.container === 'flv';
+    const pushed = pullAddressOf(declared) === undefined;
     if (pushed) this.#streamKeys.set(slug, key ?? keys.streamKey(slug));
     const output = makeOutput({ slug, name, context, portal, host, mms, watch: (works) => watch(slug, works) });
     const channel = new StationChannel({
@@ -172,12 +175,14 @@ export class Station implements Plugin {
     this.#log.info(`channel "${name}" is here`, { slug, id: channel.id });
   }
 
-  #makeSource({ slug, name, source, container }: DeclaredChannel, output: ChannelOutput): ChannelSource {
+  #makeSource(declared: DeclaredChannel, output: ChannelOutput): ChannelSource {
     const { context, host } = this.#options;
-    const log = this.#log.child({ channel: name });
+    const log = this.#log.child({ channel: declared.name });
     const { windowMs } = context.config.live;
-    if (container === 'flv') return new PushedSource({ host, streamPath: streamPathOf(slug), windowMs, output, log });
-    return new PulledSource({ url: source, windowMs, output, rng: new Rng(randomInt(0x1_0000_0000)), log });
+    const url = pullAddressOf(declared);
+    if (url === undefined) return new PushedSource({ host, streamPath: streamPathOf(declared.slug), windowMs, output, log });
+    const options = { url, windowMs, output, rng: new Rng(randomInt(0x1_0000_0000)), log };
+    return declared.container === 'flv' ? new PulledFlvSource(options) : new PulledSource(options);
   }
 
   /** Channels made by `shoal channel create` since the last look. One whose address is taken by the configuration is left out. */

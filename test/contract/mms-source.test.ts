@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { SourcePacket } from '../../src/ingest/source-client.js';
 import type { SourceLifeEvent } from '../../src/ingest/source-life.js';
-import { MmsSource } from '../../src/io/mms/mms-source.js';
+import { SourceConnection } from '../../src/io/sources/source-connection.js';
 import { Rng } from '../../src/kernel/rng.js';
 import { encodeMmshData, encodeMmshHeader } from '../../src/media/mmsh-chunk.js';
 import { recordAsf } from '../support/asf-recording.js';
@@ -21,10 +21,10 @@ const NOBODY_ID = 65_534;
 class Recorded {
   readonly events: SourceLifeEvent[] = [];
   readonly log = new MemoryLog();
-  readonly source: MmsSource;
+  readonly source: SourceConnection;
 
   constructor(url: string, onDemand: 'refuse' | 'accept' = 'accept') {
-    this.source = MmsSource.open({ url, rng: new Rng(1), log: this.log, onDemand, onEvent: (event) => this.events.push(event) });
+    this.source = SourceConnection.open({ url, rng: new Rng(1), log: this.log, onDemand, onEvent: (event) => this.events.push(event) });
   }
 
   get packets(): SourcePacket[] {

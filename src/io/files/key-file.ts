@@ -19,6 +19,8 @@ export interface StoredChannel {
   readonly name: string;
   readonly source: string;
   readonly container: 'flv' | 'asf';
+  /** Where the source is really fetched; may hold a token. */
+  readonly pull?: string | undefined;
   /** Everybody may publish it. */
   readonly open?: boolean | undefined;
 }
@@ -146,8 +148,9 @@ function contentOf(value: unknown): Content {
 
 function isStoredChannel(value: unknown): value is StoredChannel {
   if (typeof value !== 'object' || value === null) return false;
-  const { slug, name, source, container, open } = value as Readonly<Record<string, unknown>>;
+  const { slug, name, source, container, pull, open } = value as Readonly<Record<string, unknown>>;
   if (open !== undefined && typeof open !== 'boolean') return false;
+  if (pull !== undefined && typeof pull !== 'string') return false;
   return typeof slug === 'string' && typeof name === 'string' && typeof source === 'string' && (container === 'flv' || container === 'asf');
 }
 

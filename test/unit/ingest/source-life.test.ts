@@ -83,7 +83,7 @@ test('mms:// with a port uses it for both protocols', () => {
   assert.equal(new LifeDriver('mms://media.example:8080/x').close().connects, ['media.example:8080', 'media.example:8080']);
 });
 
-test('back-off grows from one second to a minute, differs between stations, and starts over after a good run', () => {
+test('back-off grows from one second to thirty, differs between stations, and starts over after a good run', () => {
   const waits = (seed: number): number[] => {
     const driver = new LifeDriver('mmsh://media.example/x', seed);
     return Array.from({ length: 12 }, () => {
@@ -94,15 +94,15 @@ test('back-off grows from one second to a minute, differs between stations, and 
     });
   };
   const first = waits(1);
-  for (const waitMs of first) assert.ok(waitMs >= 1000 && waitMs <= 60_000, String(waitMs));
-  assert.ok((first[0] ?? 0) <= 1500 && (first[11] ?? 0) >= 30_000);
+  for (const waitMs of first) assert.ok(waitMs >= 1000 && waitMs <= 30_000, String(waitMs));
+  assert.ok((first[0] ?? 0) <= 1500 && (first[11] ?? 0) >= 15_000);
   assert.not.equal(first, waits(2));
   const driver = new LifeDriver('mmsh://media.example/x');
   for (let count = 0; count < 6; count++) driver.close().input({ kind: 'timer', timer: 'retry' });
   driver.goLive();
   driver.nowMs += 20_000;
   driver.close();
-  assert.ok(driver.retryMs <= 1500, String(driver.retryMs));
+  assert.ok(driver.retryMs >= 300 && driver.retryMs <= 1000, String(driver.retryMs));
 });
 
 test('a redirect is followed three times, marked as one, and then given up; the next try begins at the configured address', () => {
