@@ -92,10 +92,7 @@ function addressOf(name: string, field: 'source' | 'pull', text: string): Source
   // The whole of a pull address may be secret, its path too.
   const shown = field === 'source' ? `source ${withoutSecrets(text)}` : 'address in "pull"';
   const otherwise = field === 'source' ? ', or a plain name to push to' : '';
-  throw new ShoalError(
-    'CHANNEL_NAME',
-    `channel "${name}": the ${shown} cannot be pulled; expected ${PULLABLE}${otherwise}. ${url.reason}`,
-  );
+  throw new ShoalError('CHANNEL_NAME', `channel "${name}": the ${shown} cannot be pulled; expected ${PULLABLE}${otherwise}. ${url.reason}`);
 }
 
 /** The container is part of the channel's identity, so it follows from what is public: the source first, then what is said. */
