@@ -241,7 +241,7 @@ export class RtmpClient implements SourceClient {
     if (values instanceof Malformed) return this.#report.oddity('script data that cannot be read');
     const [name] = values;
     if (name === 'onPlayStatus' && codeOf(values[1]) === 'NetStream.Play.Complete') return this.#goAway();
-    if (this.#step !== 'play' || PLAYER_DATA.includes(name)) return;
+    if (this.#step !== 'play' || values.length === 0 || PLAYER_DATA.includes(name)) return;
     this.#report.emit({ kind: 'tag', tag: { type: SCRIPT, timestampMs, body } });
   }
 
