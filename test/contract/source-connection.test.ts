@@ -11,14 +11,12 @@ import { makeCertificate } from '../support/certificate.js';
 import { audioTag } from '../support/media-fixture.js';
 import { MemoryLog } from '../support/memory-log.js';
 import { ScriptedServer } from '../support/mmst-server.js';
-import { encodeAmf0, encodeMessage } from '../support/rtmp-client.js';
+import { encodeMessage } from '../support/rtmp-client.js';
+import { RTMP_SHAKE, rtmpCommand, rtmpMedia, startRtmpServer } from '../support/scripted-rtmp-server.js';
 import { until } from '../support/until.js';
 
-const SHAKE = Buffer.concat([Buffer.of(3), Buffer.alloc(2 * 1536)]);
 const OK = 'HTTP/1.1 200 OK\r\n\r\n';
 const FLV = Buffer.from(encodeFlvHeader({ audio: true, video: true }));
-const CONNECTED = command('_result', 1, null, new Map());
-const CREATED = command('_result', 2, null, 1);
 const TRICKLE_MS = 50;
 
 class Recorded {
@@ -46,10 +44,6 @@ class Recorded {
   }
 }
 
-function command(...values: Parameters<typeof encodeAmf0>[0]): Uint8Array {
-  return encodeMessage({ type: 20, body: encodeAmf0(values) });
-}
-
 /** What a server does that sends this to every client at once. */
 async function lossAfter(scheme: 'rtmp' | 'http', answer: (socket: Socket) => void): Promise<string> {
   const server = await ScriptedServer.start((socket) => answer(socket));
@@ -64,26 +58,9 @@ function addressOf(scheme: string, port: number): string {
   return `${scheme}://127.0.0.1:${port}/live/a${scheme.startsWith('http') ? '.flv' : ''}`;
 }
 
-/** A whole RTMP server, as far as one needs it: each thing the client sends is answered in turn. */
-function rtmpServer(onPlay: (socket: Socket) => void): Promise<ScriptedServer> {
-  const received = new Map<Socket, number>();
-  return ScriptedServer.start((socket, bytes) => {
-    const before = received.get(socket) ?? 0;
-    received.set(socket, before + bytes.length);
-    if (before === 0) socket.write(SHAKE);
-    if (bytes.includes('connect')) socket.write(CONNECTED);
-    if (bytes.includes('createStream')) socket.write(CREATED);
-    if (bytes.includes('play')) onPlay(socket);
-  });
-}
-
-function rtmpMedia(tag: FlvTag): Uint8Array {
-  return encodeMessage({ type: tag.type, timestampMs: tag.timestampMs, body: tag.body, chunkStream: 6 });
-}
-
 test('tags come over sockets as they were sent, by RTMP and by HTTP-FLV', async () => {
   const tags = [audioTag(0xffffffff, 1), audioTag(3, 2), audioTag(26, 3)];
-  const rtmp = await rtmpServer((socket) => socket.write(Buffer.concat(tags.map(rtmpMedia))));
+  const rtmp = await startRtmpServer((socket) => socket.write(Buffer.concat(tags.map(rtmpMedia))));
   const http = await ScriptedServer.start((socket) => socket.write(Buffer.concat([Buffer.from(OK), FLV, ...tags.map(encodeTag)])));
   const clients = [new Recorded(addressOf('rtmp', rtmp.port)), new Recorded(addressOf('http', http.port))];
   for (const client of clients) {
@@ -104,11 +81,17 @@ test('garbage, oversize messages and early ends are told in words', async () => 
   assert.match(await lossAfter('rtmp', (socket) => socket.write(garbage)), /not RTMP: some other protocol/);
   assert.match(await lossAfter('http', (socket) => socket.write(lines)), /not an answer to a request for FLV/);
   assert.match(await lossAfter('rtmp', (socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')), /it looks like HTTP/);
-  assert.match(await lossAfter('rtmp', (socket) => socket.write(Buffer.concat([SHAKE, Buffer.alloc(64, 0xff)]))), /not RTMP: chunk stream/);
+  assert.match(
+    await lossAfter('rtmp', (socket) => socket.write(Buffer.concat([RTMP_SHAKE, Buffer.alloc(64, 0xff)]))),
+    /not RTMP: chunk stream/,
+  );
   const oversize = Buffer.from([3, 0, 0, 0, 0xff, 0xff, 0xff, 20, 0, 0, 0, 0]);
-  assert.match(await lossAfter('rtmp', (socket) => socket.write(Buffer.concat([SHAKE, oversize]))), /message of 16777215 bytes/);
+  assert.match(await lossAfter('rtmp', (socket) => socket.write(Buffer.concat([RTMP_SHAKE, oversize]))), /message of 16777215 bytes/);
   const bigChunks = encodeMessage({ type: 1, chunkStream: 2, streamId: 0, body: Uint8Array.of(0x7f, 0xff, 0xff, 0xff) });
-  assert.match(await lossAfter('rtmp', (socket) => socket.write(Buffer.concat([SHAKE, bigChunks]))), /chunk size 2147483647, expected/);
+  assert.match(
+    await lossAfter('rtmp', (socket) => socket.write(Buffer.concat([RTMP_SHAKE, bigChunks]))),
+    /chunk size 2147483647, expected/,
+  );
   const bigTag = Buffer.concat([Buffer.from(OK), FLV, Buffer.of(9, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0)]);
   assert.match(await lossAfter('http', (socket) => socket.write(bigTag)), /not FLV: FLV tag of 16777215 bytes/);
   assert.match(await lossAfter('rtmp', (socket) => socket.end()), /closed the connection before the stream began/);
@@ -124,7 +107,7 @@ test('servers that trickle their bytes are given up after ten seconds, in whatev
   };
   const slow = Buffer.alloc(100_000, 0x20);
   const servers = [
-    await ScriptedServer.start((socket, _bytes, index) => index === 0 && trickle(socket, SHAKE)),
+    await ScriptedServer.start((socket, _bytes, index) => index === 0 && trickle(socket, RTMP_SHAKE)),
     await ScriptedServer.start(
       (socket, _bytes, index) => index === 0 && trickle(socket, Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\nX:'), slow])),
     ),
@@ -133,7 +116,7 @@ test('servers that trickle their bytes are given up after ten seconds, in whatev
       socket.write(Buffer.concat([Buffer.from(OK), FLV]));
       trickle(socket, encodeTag({ type: 9, timestampMs: 0, body: slow }));
     }),
-    await rtmpServer((socket) => trickle(socket, rtmpMedia({ type: 9, timestampMs: 0, body: slow }))),
+    await startRtmpServer((socket) => trickle(socket, rtmpMedia({ type: 9, timestampMs: 0, body: slow }))),
   ];
   const schemes = ['rtmp', 'http', 'http', 'rtmp'];
   const clients = servers.map(({ port }, index) => new Recorded(addressOf(schemes[index] ?? '', port)));
@@ -154,7 +137,7 @@ test('a redirect to another address of this machine is not followed, over HTTP a
     ['redirect', `rtmp://127.0.0.2:${victim.port}/live`],
   ]);
   const info = new Map<string, string | typeof extra>([['code', 'NetConnection.Connect.Rejected']]).set('ex', extra);
-  const rtmp = await ScriptedServer.start((socket) => socket.write(Buffer.concat([SHAKE, command('_error', 1, null, info)])));
+  const rtmp = await ScriptedServer.start((socket) => socket.write(Buffer.concat([RTMP_SHAKE, rtmpCommand('_error', 1, null, info)])));
   const clients = [new Recorded(addressOf('http', http.port)), new Recorded(addressOf('rtmp', rtmp.port))];
   for (const client of clients) assert.match(await client.lostBecause(), /redirects to 127\.0\.0\.2, an address of a private network/);
   for (const client of clients) client.source.stop();
@@ -216,7 +199,7 @@ test('a certificate that nobody trusts, or a server without TLS, is refused befo
   }
   assert.is(receivedBytes, 0);
   await new Promise((resolve) => secure.close(resolve));
-  const plain = await ScriptedServer.start((socket) => socket.end(SHAKE));
+  const plain = await ScriptedServer.start((socket) => socket.end(RTMP_SHAKE));
   const client = new Recorded(addressOf('rtmps', plain.port));
   assert.match(await client.lostBecause(), /^the server does not speak TLS there/);
   client.source.stop();
@@ -224,7 +207,7 @@ test('a certificate that nobody trusts, or a server without TLS, is refused befo
 });
 
 test('after stop nothing is said and nothing stays open', async () => {
-  const server = await rtmpServer((socket) => socket.write(rtmpMedia(audioTag(1))));
+  const server = await startRtmpServer((socket) => socket.write(rtmpMedia(audioTag(1))));
   const client = new Recorded(addressOf('rtmp', server.port));
   await until(`a tag comes: ${client.details}`, () => client.tags.length === 1);
   const { length } = client.events;

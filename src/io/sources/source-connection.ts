@@ -217,6 +217,10 @@ function connectionFault(error: NodeJS.ErrnoException): string {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'the host name is unknown';
+    case 'ETIMEDOUT':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'the server cannot be reached';
     case 'ECONNRESET':
       return 'the server broke the connection';
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
