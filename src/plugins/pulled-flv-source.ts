@@ -7,6 +7,7 @@
  */
 import type { SourceLifeEvent } from '../ingest/source-life.js';
 import { WindowCutter } from '../ingest/window-cutter.js';
+import { PublishGate } from '../io/rtmp/publish-gate.js';
 import { SourceConnection } from '../io/sources/source-connection.js';
 import type { Log } from '../kernel/ports.js';
 import type { Rng } from '../kernel/rng.js';
@@ -32,6 +33,10 @@ export class PulledFlvSource implements ChannelSource {
   #sink: ChannelSink | undefined;
   #cutter: WindowCutter | undefined;
   #source: SourceConnection | undefined;
+  /** As for a publisher: what the server sends now may hold anything. */
+  #gate = new PublishGate();
+  /** Tags have come since the cutter last started over. */
+  #isUnderWay = false;
   #wasLive = true;
 
   constructor(options: PulledFlvSourceOptions) {
@@ -62,8 +67,10 @@ export class PulledFlvSource implements ChannelSource {
 
   #onState(event: Extract<SourceLifeEvent, { kind: 'state' }>): void {
     const { log } = this.#options;
-    if (event.state === 'live') this.#onConnected(event.detail);
-    else if (event.state === 'connecting') log.debug('the source is connecting', { detail: event.detail });
+    if (event.state === 'live') return this.#onConnected(event.detail);
+    // Also when a server that was live has sent us elsewhere, which is no loss that is told.
+    this.#startOver();
+    if (event.state === 'connecting') log.debug('the source is connecting', { detail: event.detail });
     else if (event.state === 'refused') log.error(`the source cannot be used, and is not tried again: ${event.detail}`);
     else this.#onLost(event.detail, event.retryMs);
   }
@@ -75,12 +82,19 @@ export class PulledFlvSource implements ChannelSource {
 
   /** Said aloud once: a source whose encoder is away for the night is asked every ten seconds. */
   #onLost(detail: string, retryMs: Milliseconds | undefined): void {
-    const { log, output } = this.#options;
+    const { log } = this.#options;
     if (this.#wasLive) log.warn(`the source is lost: ${detail}`, { retryMs });
     else log.debug(`the source is still lost: ${detail}`, { retryMs });
     this.#wasLive = false;
+  }
+
+  /** Nobody knows what goes by until the next tag. */
+  #startOver(): void {
+    if (!this.#isUnderWay) return;
+    this.#isUnderWay = false;
+    this.#gate = new PublishGate();
     this.#cutter?.discontinuity();
-    output.discontinuity();
+    this.#options.output.discontinuity();
   }
 
   #onUnpublished(): void {
@@ -89,6 +103,8 @@ export class PulledFlvSource implements ChannelSource {
   }
 
   #onTag(tag: FlvTag): void {
+    if (!this.#gate.admits(tag, performance.now())) return;
+    this.#isUnderWay = true;
     if (tag.type === SCRIPT) this.#describe(tag);
     this.#options.output.pushTag(tag);
     this.#sink?.publish(this.#cutter?.push(tag) ?? []);

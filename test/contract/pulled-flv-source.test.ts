@@ -9,7 +9,7 @@ import { ChannelOutput } from '../../src/plugins/channel-output.js';
 import { PulledFlvSource } from '../../src/plugins/pulled-flv-source.js';
 import { MemoryLog } from '../support/memory-log.js';
 import { encodeAmf0 } from '../support/rtmp-client.js';
-import { rtmpMedia, rtmpStatus, startRtmpServer } from '../support/scripted-rtmp-server.js';
+import { rtmpCommand, rtmpMedia, rtmpStatus, startRtmpServer } from '../support/scripted-rtmp-server.js';
 import { until } from '../support/until.js';
 
 const FRAME_MS = 25;
@@ -101,6 +101,37 @@ test('metadata goes beside the windows as players want it; what is too large is 
       );
     },
   );
+});
+
+test('metadata that comes again and again is passed on a few times a second', async () => {
+  const flood = Buffer.concat(Array.from({ length: 60 }, (_, index) => metadata(`number ${index}`)));
+  await withSource(
+    (socket) => socket.write(Buffer.concat([flood, sound(60_000, 66_000)])),
+    async ({ windows, described }) => {
+      await until('windows come', () => windows.length >= 5);
+      assert.ok(described.length >= 1 && described.length <= 6, String(described.length));
+    },
+  );
+});
+
+test('a server that sends us elsewhere in the middle makes a break, too', async () => {
+  const server = await startRtmpServer((socket) => socket.write(sound(15_800, 22_000)));
+  const elsewhere = rtmpCommand(
+    'onStatus',
+    0,
+    null,
+    new Map([['code', 'NetConnection.Connect.ReconnectRequest'] as const, ['tcUrl', `rtmp://127.0.0.1:${server.port}/live`] as const]),
+  );
+  await withSource(
+    (socket) => socket.write(Buffer.concat([sound(10_000, 15_300), elsewhere])),
+    async ({ windows, log }) => {
+      await until('it goes on', () => windows.some(({ startMs }) => startMs >= 17_500));
+      assertWhole(windows);
+      assert.is(windows.filter(({ discontinuity }) => discontinuity).length, 2);
+      assert.equal(log.complaints, []);
+    },
+  );
+  await server.stop();
 });
 
 test('after a loss the cutter starts over, so that no window with a gap is published', async () => {

@@ -115,6 +115,12 @@ for (const name of CHANNELS) {
   });
 }
 
+test('every endpoint of the station serves a pulled channel', async () => {
+  const { watch: addresses } = station.channel;
+  assert.equal(await probe(addresses.hls), STREAMS);
+  assert.equal(await probe(addresses.mms.replace(/^mms:/, 'mmsh:')), STREAMS);
+});
+
 test('two ways to one origin give the same windows under the same numbers', async () => {
   const [one, other] = [collectorOf('NMS by RTMP'), collectorOf('NMS by HTTP-FLV')];
   await until('both have windows', () => commonNumbers(one, other).length > 10, 20_000);
