@@ -56,7 +56,6 @@ export class PulledSource implements ChannelSource {
         return this.#onHeader(event.header, event.media);
       case 'state':
         return this.#onState(event);
-      case 'oddity':
       case 'on-demand':
         return this.#options.log.warn(`the source is odd: ${event.detail}`);
       case 'stream-change':
