@@ -48,6 +48,17 @@ const NEEDS = {
       packages: { 'apt-get': ['chromium'], dnf: ['chromium'], pacman: ['chromium'], apk: ['chromium'], brew: ['--cask', 'chromium'] },
     },
     {
+      name: 'nginx with its RTMP module',
+      programs: [],
+      files: ['/usr/lib/nginx/modules/ngx_rtmp_module.so'],
+      packages: { 'apt-get': ['nginx', 'libnginx-mod-rtmp'] },
+    },
+    {
+      programs: ['openssl'],
+      packages: { 'apt-get': ['openssl'], dnf: ['openssl'], pacman: ['openssl'], apk: ['openssl'], brew: ['openssl'] },
+    },
+    {
+      name: 'DejaVu fonts',
       programs: [],
       files: [
         '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf',
@@ -145,10 +156,11 @@ export function filesUnder(path) {
 
 /** Installs what is missing when this user may; otherwise says the exact command and goes on. Never throws. */
 async function installPrograms(level) {
-  const missing = neededAt(level).filter((need) => !isThere(need));
-  if (missing.length === 0) return;
   const manager = Object.keys(INSTALL_COMMANDS).find(findProgram);
-  const names = missing.map((need) => need.programs[0] ?? 'DejaVu fonts').join(', ');
+  // What the package manager does not have cannot be asked of it, every time anew; the tests that need it say so.
+  const missing = neededAt(level).filter((need) => !isThere(need) && (!manager || need.packages[manager]));
+  if (missing.length === 0) return;
+  const names = missing.map((need) => need.programs[0] ?? need.name).join(', ');
   if (!manager) return say(`not found: ${names}. Please install it; going on without what needs it.`);
   const commands = installCommands(manager, missing);
   const prefix = privilegePrefix(manager);

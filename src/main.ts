@@ -16,8 +16,16 @@ import { channelAccount, channelAccountLines, stationAccount, stationAccountLine
 import { TEST_CARD_NAME } from './plugins/channel-roster.js';
 import { slugOf } from './plugins/channel-slug.js';
 import { CONFIG_OPTIONS, resolveConfig, type ShoalConfig } from './plugins/config.js';
-import { declareChannel, declareChannels } from './plugins/declared-channel.js';
-import { type Accepted, accept, type DelegationDesk, type DelegationTerms, delegate, revoke } from './plugins/delegation.js';
+import { declareChannel, declareChannels, pullAddressOf } from './plugins/declared-channel.js';
+import {
+  type Accepted,
+  accept,
+  type DelegationDesk,
+  type DelegationTerms,
+  delegate,
+  type LocalTerms,
+  revoke,
+} from './plugins/delegation.js';
 import { progressLine, stationInstructions, viewerInstructions } from './plugins/instructions.js';
 import { dateOf } from './plugins/station-authority.js';
 import { type RunningShoal, type ShoalOptions, startStation, VERSION, watchChannel } from './shoal.js';
@@ -60,9 +68,10 @@ const channel = program.command('channel').description('make and list the channe
 common(channel.command('create'))
   .description('make a channel; a station that runs on the same data folder has it within seconds')
   .argument('<name>', 'name for people', nonEmpty)
-  .option('--source <name>', 'an mms:, mmsh:, mmst: or http: address to pull, or a name for what is pushed (default: from the name)')
+  .option('--source <name>', 'an rtmp:, http: or mms: address to pull, or a name for what is pushed (default: from the name)')
+  .option('--pull <address>', 'where this station really fetches the source; secret, and no part of the channel (default: the source)')
   .option('--open', 'let everybody publish it: its id follows from the source alone, the same at every station')
-  .action((name: string, options: CommonOptions & { readonly source?: string; readonly open?: boolean }) => createChannel(name, options));
+  .action((name: string, options: CreateOptions) => createChannel(name, options));
 common(channel.command('list'))
   .description('list the channels and their stream keys')
   .action((options: CommonOptions) => listChannels(options));
@@ -90,7 +99,8 @@ common(channel.command('accept'))
   .description('take over a grant, to publish the channel of another station; a renewed one; or a revocation')
   .argument('<grant>', 'what "shoal channel delegate" or "revoke" printed there', nonEmpty)
   .option('--name <name>', 'what to call the channel here (default: its name there)', nonEmpty)
-  .action((grant: string, options: CommonOptions & { readonly name?: string }) => acceptGrant(grant, options));
+  .option('--pull <address>', 'where to fetch a pulled source from here (default: its public address)', nonEmpty)
+  .action((grant: string, options: CommonOptions & LocalTerms) => acceptGrant(grant, options));
 common(channel.command('revoke'))
   .description('withdraw a publisher key: within seconds nobody takes what it signs')
   .argument('<name>', 'its name, its name in addresses, or its id', nonEmpty)
@@ -147,7 +157,7 @@ function loadConfig(options: CommonOptions): LoadedConfig {
   const { defaults, file } = readConfigFiles({ currentDir: process.cwd(), file: options.config, configHome });
   const data = options.data === undefined ? [] : [`dataDir=${options.data}`];
   const resolved = resolveConfig({ defaults, file, environment: env, settings: [...data, ...options.set] });
-  const holdsKeys = resolved.config.station.channels.some(({ key }) => key !== undefined);
+  const holdsKeys = resolved.config.station.channels.some(({ key, pull }) => key !== undefined || pull !== undefined);
   return { ...resolved, exposedFile: holdsKeys && file?.isReadableByOthers ? file.name : undefined };
 }
 
@@ -160,7 +170,7 @@ interface Viewing {
 async function run(options: CommonOptions, start: (shoal: ShoalOptions) => Promise<RunningShoal>, viewing?: Viewing): Promise<void> {
   const { config: loaded, explicitKeys, exposedFile } = loadConfig(options);
   const log = createLogger(loaded.log);
-  if (exposedFile) log.warn(`${exposedFile} holds stream keys and others can read it. Run: chmod 600 ${exposedFile}`);
+  if (exposedFile) log.warn(`${exposedFile} holds stream keys or tokens and others can read it. Run: chmod 600 ${exposedFile}`);
   let shoal: RunningShoal | undefined;
   let stopping = false;
   let firstSignalMs = 0;
@@ -220,7 +230,14 @@ function statusLine(shoal: RunningShoal): unknown {
   return status.channels.length === 1 && only ? { event: status.event, ...only, channels: status.channels } : status;
 }
 
-function createChannel(name: string, options: CommonOptions & { readonly source?: string; readonly open?: boolean }): void {
+/** What only `shoal channel create` has. */
+interface CreateOptions extends CommonOptions {
+  readonly source?: string;
+  readonly pull?: string;
+  readonly open?: boolean;
+}
+
+function createChannel(name: string, options: CreateOptions): void {
   const { config: loaded } = loadConfig(options);
   const keys = KeyFile.open(loaded.dataDir, generateSeed);
   const slug = slugOf(name, `channel-${keys.channels().length + 1}`);
@@ -228,9 +245,11 @@ function createChannel(name: string, options: CommonOptions & { readonly source?
   if (taken.some((other) => slugOf(other, other) === slug)) {
     throw new ShoalError('CHANNEL_EXISTS', `there is a channel with the address "${slug}" already; choose another name`, { slug });
   }
-  keys.addChannel({ ...declareChannel(name, options.source), slug, ...(options.open ? { open: true } : {}) });
+  const { source, pull, open } = options;
+  const declared = declareChannel({ name, source, pull });
+  keys.addChannel({ ...declared, slug, ...(open ? { open } : {}) });
   terminal.line(`Channel "${name}" is made.`);
-  if (keys.channels().find((made) => made.slug === slug)?.container === 'flv') terminal.line(`  Stream key   ${keys.streamKey(slug)}`);
+  if (pullAddressOf(declared) === undefined) terminal.line(`  Stream key   ${keys.streamKey(slug)}`);
   terminal.line('  A running station has it within seconds, and its page shows the link; otherwise "shoal start" prints both.');
 }
 
@@ -276,9 +295,9 @@ function delegateChannel(name: string, key: string, options: CommonOptions & Del
   aside([`That station may publish "${name}" until ${dateOf(certificate.untilMs)}. There: shoal channel accept GRANT`, ...remarks]);
 }
 
-function acceptGrant(grant: string, options: CommonOptions & { readonly name?: string }): void {
+function acceptGrant(grant: string, options: CommonOptions & LocalTerms): void {
   const desk = deskOf(options);
-  const accepted = accept(desk, grant, options.name);
+  const accepted = accept(desk, grant, { name: options.name, pull: options.pull });
   for (const line of acceptedLines(accepted, desk.keys)) terminal.line(line);
 }
 

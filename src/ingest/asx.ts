@@ -6,7 +6,7 @@
  */
 import { Malformed } from '../kernel/errors.js';
 import type { Bytes } from '../kernel/units.js';
-import { parseSourceUrl } from './source-url.js';
+import { canBe, parseSourceUrl } from './source-url.js';
 
 /** A longer text is no redirect file. */
 export const ASX_BYTES_MAX: Bytes = 64 * 1024;
@@ -19,8 +19,13 @@ export function parseAsx(bytes: Uint8Array): readonly string[] | Malformed {
   const text = new TextDecoder().decode(bytes.subarray(0, ASX_BYTES_MAX));
   const named = /^\s*\ufeff?\s*\[reference\]/i.test(text) ? referencesOf(text) : /<asx[\s>]/i.test(text) ? hrefsOf(text) : undefined;
   if (named === undefined) return new Malformed('the server answered with a page, not with a stream or a redirect file');
-  const usable = named.map(asSourceUrl).filter((url) => !(parseSourceUrl(url) instanceof Malformed));
+  const usable = named.map(asSourceUrl).filter(isUsable);
   return usable.length > 0 ? usable : new Malformed('the redirect file names no mms, mmst, mmsh or http address');
+}
+
+function isUsable(text: string): boolean {
+  const url = parseSourceUrl(text);
+  return !(url instanceof Malformed) && canBe(url.scheme, 'asf');
 }
 
 function referencesOf(text: string): string[] {

@@ -22,7 +22,7 @@ import {
   STEP_MS,
 } from './source-client.js';
 import { SourceReport } from './source-report.js';
-import { basicCredentials, MMSH_PORT, resolveSourceUrl, type SourceUrl } from './source-url.js';
+import { basicCredentials, formatSourceUrl, HTTPS_PORT, isSecure, MMSH_PORT, resolveSourceUrl, type SourceUrl } from './source-url.js';
 
 /** Below version 9, so that servers keep `$M`, `$P` and pipelining to themselves. */
 const USER_AGENT = 'NSPlayer/7.10.0.3059';
@@ -98,8 +98,12 @@ export class MmshClient implements SourceClient {
     this.#assembly.clear();
     this.#header = undefined;
     this.#report.cancel('progress');
-    this.#report.connect(this.#url.host, this.#url.port ?? MMSH_PORT, this.#redirected);
+    this.#report.connect(this.#url.host, this.#port, this.#redirected, isSecure(this.#url.scheme));
     this.#report.schedule('step', STEP_MS);
+  }
+
+  get #port(): number {
+    return this.#url.port ?? (isSecure(this.#url.scheme) ? HTTPS_PORT : MMSH_PORT);
   }
 
   #newHttpReader(): HttpResponseReader {
@@ -135,8 +139,7 @@ export class MmshClient implements SourceClient {
   #redirect(location: string): void {
     const url = resolveSourceUrl(location, this.#url);
     if (url instanceof Malformed) return this.#report.fail(`the server redirects to an address that is no source: ${url.reason}`);
-    const host = url.host.includes(':') ? `[${url.host}]` : url.host;
-    this.#report.redirect(`${url.scheme}://${host}${url.port === undefined ? '' : `:${url.port}`}${url.path}`);
+    this.#report.redirect(formatSourceUrl(url));
   }
 
   /** A challenge is answered once, on a new connection; the second one means that the credentials are wrong. */
@@ -295,12 +298,12 @@ export class MmshClient implements SourceClient {
   }
 
   #request(pragmas: readonly string[]): string {
-    const { host, port, path, credentials } = this.#url;
+    const { host, path, credentials } = this.#url;
     const name = host.includes(':') ? `[${host}]` : host;
     const authorisation = this.#authorised && credentials !== undefined ? [`Authorization: Basic ${basicCredentials(credentials)}`] : [];
     const lines = [
       `GET ${path} HTTP/1.0`,
-      `Host: ${name}:${port ?? MMSH_PORT}`,
+      `Host: ${name}:${this.#port}`,
       'Accept: */*',
       `User-Agent: ${USER_AGENT}`,
       ...authorisation,

@@ -1,25 +1,30 @@
 /**
- * The life of one pulled MMS source: connecting, live, lost, backing off, again; until it is stopped, or refused for good.
+ * The life of one pulled source: connecting, live, lost, backing off, again; until it is stopped, or refused for good.
  *
- * `mms://` tries MMST first and then MMSH, and afterwards begins with the one that worked; `http://` is MMSH, or an ASX file that leads to
- * another address (at most three hops, then back to the configured one). Back-off is 1 to 60 s, doubled at each failure, with jitter so that
- * many stations do not come back as one. Whether numbering went on after a loss is for the reader of header and packet numbers to see.
+ * `mms://` tries MMST first and then MMSH, and afterwards begins with the one that worked; `http://` is HTTP-FLV, or MMSH, or an ASX file that
+ * leads to another address, as the container says. At most three hops, then back to the configured address. After a good run the first try comes
+ * within a second, because other stations of the source may be all that viewers have until then; from there on it is 1 to 30 s, doubled at each
+ * failure. All with jitter, so that many stations do not come back as one. Whether the source went on after a loss is for the reader of its packets
+ * or tags to see.
  */
 import { Malformed, ShoalError } from '../kernel/errors.js';
 import type { Rng } from '../kernel/rng.js';
 import type { Milliseconds } from '../kernel/units.js';
+import { HttpFlvClient } from './http-flv-client.js';
 import { MmshClient } from './mmsh-client.js';
 import { MmstClient } from './mmst-client.js';
-import type { SourceClient, SourceEffect, SourceEvent, SourceInput } from './source-client.js';
-import { parseSourceUrl, type SourceUrl } from './source-url.js';
+import { rtmpAddressOf } from './rtmp-address.js';
+import { RtmpClient } from './rtmp-client.js';
+import type { SourceClient, SourceClientOptions, SourceEffect, SourceEvent, SourceInput } from './source-client.js';
+import { canBe, containerOf, parseSourceUrl, type SourceContainer, type SourceUrl } from './source-url.js';
 
 export type SourceState = 'connecting' | 'live' | 'lost' | 'refused';
-export type SourceProtocol = 'mmst' | 'mmsh';
+export type SourceProtocol = 'mmst' | 'mmsh' | 'rtmp' | 'http-flv';
 
 export type SourceLifeEvent =
   /** `lost`: tried again after `retryMs`. `refused`: never tried again; a person must change something. */
   | { readonly kind: 'state'; readonly state: SourceState; readonly detail: string; readonly retryMs?: Milliseconds }
-  | Exclude<SourceEvent, { kind: 'end' | 'redirect' | 'failed' }>;
+  | Exclude<SourceEvent, { kind: 'accepted' | 'end' | 'redirect' | 'failed' }>;
 
 export type SourceLifeInput =
   | SourceInput
@@ -31,19 +36,36 @@ export type SourceLifeEffect = SourceEffect<SourceLifeEvent>;
 
 export interface SourceLifeOptions {
   readonly url: string;
+  /** What the source gives. Default: what its address says. */
+  readonly container?: SourceContainer;
   readonly rng: Rng;
   /** A file on demand is not live: it comes faster than time and ends. Default `refuse`. */
   readonly onDemand?: 'refuse' | 'accept';
 }
 
 const BACK_OFF_MIN_MS: Milliseconds = 1_000;
-const BACK_OFF_MAX_MS: Milliseconds = 60_000;
-/** Live this long, and the next loss starts at the shortest back-off again. */
-const GOOD_RUN_MS: Milliseconds = 20_000;
+const BACK_OFF_MAX_MS: Milliseconds = 30_000;
+/** The first try after a good run comes after this, plus up to `QUICK_SPREAD_MS`. */
+const QUICK_MS: Milliseconds = 300;
+const QUICK_SPREAD_MS: Milliseconds = 700;
+/**
+ * A server that kept us this long, with media or without, was good: the next try is quick. Not longer than the silence after which a source counts
+ * as lost, so that one whose publisher is away is asked every ten seconds or so rather than ever more seldom.
+ */
+const GOOD_RUN_MS: Milliseconds = 10_000;
 const HOPS_MAX = 3;
+
+const PROTOCOL_NAMES: Readonly<Record<SourceProtocol, string>> = { mmst: 'MMST', mmsh: 'MMSH', rtmp: 'RTMP', 'http-flv': 'HTTP-FLV' };
+const CLIENTS: Readonly<Record<SourceProtocol, new (url: SourceUrl, options: SourceClientOptions) => SourceClient>> = {
+  mmst: MmstClient,
+  mmsh: MmshClient,
+  rtmp: RtmpClient,
+  'http-flv': HttpFlvClient,
+};
 
 export class SourceLife {
   readonly #origin: SourceUrl;
+  readonly #container: SourceContainer;
   readonly #rng: Rng;
   readonly #acceptsOnDemand: boolean;
   #url: SourceUrl;
@@ -54,19 +76,26 @@ export class SourceLife {
   #roundMayRetry = false;
   #hopCount = 0;
   #failureCount = 0;
-  #liveSinceMs: Milliseconds | undefined;
+  /** Since when the server has let us play, on the current connection. */
+  #acceptedSinceMs: Milliseconds | undefined;
+  #isLive = false;
   #isOver = false;
   #nowMs: Milliseconds = 0;
   #effects: SourceLifeEffect[] = [];
 
   /** @throws ShoalError `ADDRESS_UNUSABLE` when the URL is none that a source can have. */
   constructor(options: SourceLifeOptions) {
-    const url = parseSourceUrl(options.url);
+    const url = parseSource(options.url, options.container);
     if (url instanceof Malformed) throw new ShoalError('ADDRESS_UNUSABLE', url.reason, {});
     this.#origin = url;
+    this.#container = options.container ?? containerOf(url);
     this.#url = url;
     this.#rng = options.rng;
     this.#acceptsOnDemand = options.onDemand === 'accept';
+  }
+
+  get container(): SourceContainer {
+    return this.#container;
   }
 
   handle(input: SourceLifeInput, nowMs: Milliseconds): readonly SourceLifeEffect[] {
@@ -105,16 +134,18 @@ export class SourceLife {
   }
 
   #protocolsOf({ scheme }: SourceUrl): SourceProtocol[] {
+    if (this.#container === 'flv') return [scheme === 'rtmp' || scheme === 'rtmps' ? 'rtmp' : 'http-flv'];
     if (scheme !== 'mms') return [scheme === 'mmst' ? 'mmst' : 'mmsh'];
     return this.#worked === 'mmsh' ? ['mmsh', 'mmst'] : ['mmst', 'mmsh'];
   }
 
   #startClient(): void {
     const [protocol] = this.#protocols;
-    const options = { redirected: this.#hopCount > 0 };
-    this.#liveSinceMs = undefined;
-    this.#client = protocol === 'mmst' ? new MmstClient(this.#url, options) : new MmshClient(this.#url, options);
-    this.#say('connecting', `asking for the stream by ${protocol === 'mmst' ? 'MMST' : 'MMSH'}`);
+    if (protocol === undefined) return;
+    this.#acceptedSinceMs = undefined;
+    this.#isLive = false;
+    this.#client = new CLIENTS[protocol](this.#url, { redirected: this.#hopCount > 0 });
+    this.#say('connecting', `asking for the stream by ${PROTOCOL_NAMES[protocol]}`);
     this.#tell({ kind: 'start' });
   }
 
@@ -130,8 +161,13 @@ export class SourceLife {
 
   #takeEvent(event: SourceEvent): void {
     switch (event.kind) {
+      case 'accepted':
+        this.#acceptedSinceMs = this.#nowMs;
+        return;
       case 'header':
-        return this.#becomeLive(event);
+      case 'tag':
+        this.#becomeLive();
+        return this.#emit(event);
       case 'on-demand':
         if (!this.#acceptsOnDemand) return this.#refuse(`${event.detail}; only live sources can be published`);
         return this.#emit(event);
@@ -146,42 +182,47 @@ export class SourceLife {
     }
   }
 
-  #becomeLive(event: Extract<SourceEvent, { kind: 'header' }>): void {
-    if (this.#liveSinceMs === undefined) {
-      this.#liveSinceMs = this.#nowMs;
-      [this.#worked] = this.#protocols;
-      this.#say('live', `live by ${this.#worked === 'mmst' ? 'MMST' : 'MMSH'}`);
-    }
-    this.#emit(event);
+  #becomeLive(): void {
+    const [protocol] = this.#protocols;
+    if (this.#isLive || protocol === undefined) return;
+    this.#isLive = true;
+    this.#acceptedSinceMs ??= this.#nowMs;
+    this.#worked = protocol;
+    this.#say('live', `live by ${PROTOCOL_NAMES[protocol]}`);
   }
 
   #follow(text: string): void {
-    const url = parseSourceUrl(text);
+    const url = parseSource(text, this.#container);
     this.#hopCount += 1;
     this.#client = undefined;
-    if (url instanceof Malformed) return this.#lose(`the server redirects to an address that is no source: ${url.reason}`, true);
+    if (url instanceof Malformed) return this.#lose('the server redirects to an address that is no source', true);
     if (this.#hopCount > HOPS_MAX) return this.#lose(`the server redirects more than ${HOPS_MAX} times`, true);
     this.#startRound(url);
   }
 
   /** The client is over; its connection and its timers are gone. */
   #lose(detail: string, retry: boolean): void {
-    const wasLive = this.#liveSinceMs !== undefined;
-    if (wasLive && this.#nowMs - (this.#liveSinceMs ?? 0) >= GOOD_RUN_MS) this.#failureCount = 0;
+    const wasLive = this.#isLive;
+    const wasGood = this.#acceptedSinceMs !== undefined && this.#nowMs - this.#acceptedSinceMs >= GOOD_RUN_MS;
     this.#client = undefined;
-    this.#liveSinceMs = undefined;
     this.#roundMayRetry ||= retry;
     this.#protocols = wasLive ? [] : this.#protocols.slice(1);
     if (this.#protocols.length > 0) return this.#startClient();
     if (!this.#roundMayRetry) return this.#refuse(detail);
-    this.#backOff(detail);
+    if (wasGood) this.#failureCount = 0;
+    this.#backOff(detail, wasGood ? QUICK_MS + this.#rng.float() * QUICK_SPREAD_MS : this.#doubledMs());
   }
 
-  #backOff(detail: string): void {
+  /** Longer at each failure. */
+  #doubledMs(): Milliseconds {
     const doubledMs = BACK_OFF_MIN_MS * 2 ** Math.min(this.#failureCount, 10);
     this.#failureCount += 1;
-    const jittered = Math.min(BACK_OFF_MAX_MS, doubledMs) * (0.5 + this.#rng.float());
-    const retryMs = Math.round(Math.min(BACK_OFF_MAX_MS, Math.max(BACK_OFF_MIN_MS, jittered)));
+    const jitteredMs = Math.min(BACK_OFF_MAX_MS, doubledMs) * (0.5 + this.#rng.float());
+    return Math.min(BACK_OFF_MAX_MS, Math.max(BACK_OFF_MIN_MS, jitteredMs));
+  }
+
+  #backOff(detail: string, delayMs: Milliseconds): void {
+    const retryMs = Math.round(delayMs);
     this.#emit({ kind: 'state', state: 'lost', detail, retryMs });
     this.#effects.push({ kind: 'schedule', timer: 'retry', delayMs: retryMs });
   }
@@ -205,4 +246,13 @@ export class SourceLife {
   #emit(event: SourceLifeEvent): void {
     this.#effects.push({ kind: 'emit', event });
   }
+}
+
+/** The address, if a source (of that container) can have it. */
+export function parseSource(text: string, container?: SourceContainer): SourceUrl | Malformed {
+  const url = parseSourceUrl(text);
+  if (url instanceof Malformed) return url;
+  if (container !== undefined && !canBe(url.scheme, container)) return new Malformed(`A ${url.scheme} source cannot be ${container}.`);
+  const address = url.scheme === 'rtmp' || url.scheme === 'rtmps' ? rtmpAddressOf(url) : undefined;
+  return address instanceof Malformed ? address : url;
 }

@@ -24,8 +24,8 @@ export class SourceReport {
     return effects;
   }
 
-  connect(host: string, port: number, redirected: boolean): void {
-    this.#add({ kind: 'connect', host, port, redirected });
+  connect(host: string, port: number, redirected: boolean, secure = false): void {
+    this.#add({ kind: 'connect', host, port, redirected, secure });
   }
 
   send(bytes: Uint8Array): void {

@@ -1,18 +1,27 @@
 /**
- * The address of a pulled MMS source: `mms://`, `mmst://`, `mmsh://` or `http://`, taken apart without rewriting the path.
+ * The address of a pulled source (MMS, RTMP or HTTP-FLV), taken apart without rewriting the path.
  *
  * Addresses also come from servers (redirects, ASX files), so everything is bounded and control characters are refused: the path goes
- * into a request line.
+ * into a request line. What a source is made of follows from its address, so that it is known before anybody has connected.
+ *
+ * | scheme              | container                                             | default port        |
+ * |---------------------|-------------------------------------------------------|---------------------|
+ * | `mms` `mmst` `mmsh` | ASF                                                   | 1755; MMSH 80       |
+ * | `rtmp` `rtmps`      | FLV                                                   | 1935, 443           |
+ * | `http` `https`      | FLV when the path ends in `.flv`, else ASF (MMSH, ASX) | 80, 443             |
  */
 import { Malformed } from '../kernel/errors.js';
 import { normaliseHost } from '../kernel/peer-address.js';
 
-export type SourceScheme = 'mms' | 'mmst' | 'mmsh' | 'http';
+export type SourceScheme = 'mms' | 'mmst' | 'mmsh' | 'http' | 'https' | 'rtmp' | 'rtmps';
+
+/** What a source's packets are. */
+export type SourceContainer = 'flv' | 'asf';
 
 export interface SourceUrl {
   readonly scheme: SourceScheme;
   readonly host: string;
-  /** Undefined when the URL names none; it then depends on the protocol: 1755 for MMST, 80 for MMSH. */
+  /** Undefined when the URL names none; it then depends on the protocol: `mms` is asked at 1755 by MMST and at 80 by MMSH. */
   readonly port: number | undefined;
   /** Path and query as written, beginning with a slash. */
   readonly path: string;
@@ -22,8 +31,20 @@ export interface SourceUrl {
 
 export const MMST_PORT = 1755;
 export const MMSH_PORT = 80;
+export const HTTP_PORT = 80;
+export const HTTPS_PORT = 443;
+export const RTMP_PORT = 1935;
+export const RTMPS_PORT = 443;
 
-const SCHEMES: readonly string[] = ['mms', 'mmst', 'mmsh', 'http'];
+const CONTAINERS: Readonly<Record<SourceScheme, readonly SourceContainer[]>> = {
+  mms: ['asf'],
+  mmst: ['asf'],
+  mmsh: ['asf'],
+  http: ['asf', 'flv'],
+  https: ['asf', 'flv'],
+  rtmp: ['flv'],
+  rtmps: ['flv'],
+};
 const URL_CHARACTERS_MAX = 2048;
 const PATTERN = /^([a-z][a-z0-9+.-]*):\/\/(?:([^/?#@]*)@)?(\[[^\]/?#]*\]|[^:/?#]*)(?::(\d{1,5}))?([/?][^#]*)?(?:#.*)?$/i;
 
@@ -35,7 +56,8 @@ export function parseSourceUrl(text: string): SourceUrl | Malformed {
   if (parts === null) return new Malformed('The source URL is malformed; expected scheme://host[:port]/path.');
   const [, schemeText = '', user, hostText = '', portText, path = '/'] = parts;
   const scheme = schemeText.toLowerCase();
-  if (!isScheme(scheme)) return new Malformed(`The source scheme "${scheme}" is not possible here; expected mms, mmst, mmsh or http.`);
+  if (!isScheme(scheme))
+    return new Malformed(`The source scheme "${scheme}" is not possible here; expected one of ${Object.keys(CONTAINERS).join(', ')}.`);
   const host = normaliseHost(hostText);
   if (host === undefined) return new Malformed(`The source URL has no usable host ("${hostText}").`);
   const port = portText === undefined ? undefined : Number(portText);
@@ -46,12 +68,43 @@ export function parseSourceUrl(text: string): SourceUrl | Malformed {
 /** What a `Location` or reference means beside the address it came from: whole URLs, and paths on the same host. */
 export function resolveSourceUrl(reference: string, from: SourceUrl): SourceUrl | Malformed {
   if (!reference.startsWith('/') || reference.startsWith('//')) return parseSourceUrl(reference);
-  const host = from.host.includes(':') ? `[${from.host}]` : from.host;
-  return parseSourceUrl(`${from.scheme}://${host}${from.port === undefined ? '' : `:${from.port}`}${reference}`);
+  return parseSourceUrl(`${from.scheme}://${hostAndPort(from)}${reference}`);
+}
+
+/** As it stands in a URL: IPv6 in brackets, and the port where one was named. */
+export function hostAndPort({ host, port }: SourceUrl): string {
+  const name = host.includes(':') ? `[${host}]` : host;
+  return port === undefined ? name : `${name}:${port}`;
+}
+
+/** The address as text, without credentials. */
+export function formatSourceUrl(url: SourceUrl): string {
+  return `${url.scheme}://${hostAndPort(url)}${url.path}`;
+}
+
+/** What the source at an address is made of when nobody says otherwise. */
+export function containerOf({ scheme, path }: SourceUrl): SourceContainer {
+  const [container = 'asf'] = CONTAINERS[scheme];
+  const isFlvPath = /\.flv$/i.test(path.split('?', 1)[0] ?? '');
+  return isFlvPath && canBe(scheme, 'flv') ? 'flv' : container;
+}
+
+/** Whether an address of this scheme can give that container at all. */
+export function canBe(scheme: SourceScheme, container: SourceContainer): boolean {
+  return CONTAINERS[scheme].includes(container);
+}
+
+export function isSecure(scheme: SourceScheme): boolean {
+  return scheme === 'https' || scheme === 'rtmps';
+}
+
+/** The address without what may be secret: name and password, and the query. For messages and logs. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1').replace(/[?#].*$/s, '?…');
 }
 
 function isScheme(text: string): text is SourceScheme {
-  return SCHEMES.includes(text);
+  return Object.hasOwn(CONTAINERS, text);
 }
 
 function decodePercent(text: string | undefined): string | undefined {

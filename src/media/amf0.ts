@@ -1,5 +1,5 @@
 /**
- * AMF0: the values in RTMP commands and script tags, decoded for whoever must understand them.
+ * AMF0: the values in RTMP commands and script tags, decoded for whoever must understand them, and encoded for commands of our own.
  *
  * For hostile bytes: depth and number of values are bounded, objects become `Map`s (so a key named `__proto__` is only a key), strings
  * are cut where the body ends and bad UTF-8 is replaced. Source: Adobe "Action Message Format – AMF 0"; protocols sheet 6.4, rows 12 to 14.
@@ -18,6 +18,7 @@
  * | 0c 0f     | u32 length, UTF-8                                      |
  * | 10        | u16 length, class name, then as 03                     |
  */
+import { ByteWriter } from '../kernel/bytes.js';
 import { Malformed } from '../kernel/errors.js';
 
 export type AmfValue = number | boolean | string | null | undefined | readonly AmfValue[] | ReadonlyMap<string, AmfValue>;
@@ -35,6 +36,50 @@ export function decodeAmf0(bytes: Uint8Array): readonly AmfValue[] | Malformed {
   const values: AmfValue[] = [];
   while (reader.hasMore()) values.push(reader.readValue(0));
   return reader.failure === undefined ? values : new Malformed(`AMF0: ${reader.failure}`);
+}
+
+/** Values as a command carries them. Texts beyond 65,535 bytes become long strings; keys must be shorter, as all of ours are. */
+export function encodeAmf0(values: readonly AmfValue[]): Uint8Array {
+  const writer = new ByteWriter(256);
+  for (const value of values) writeValue(writer, value);
+  return writer.finish();
+}
+
+function writeValue(writer: ByteWriter, value: AmfValue): void {
+  if (value === null) writer.uint8(0x05);
+  else if (value === undefined) writer.uint8(0x06);
+  else if (typeof value === 'number') writer.uint8(0x00).bytes(doubleBytes(value));
+  else if (typeof value === 'boolean') writer.uint8(0x01).uint8(value ? 1 : 0);
+  else if (typeof value === 'string') writeText(writer, value);
+  else if (value instanceof Map) writeObject(writer, value);
+  else writeArray(writer, value as readonly AmfValue[]);
+}
+
+function writeText(writer: ByteWriter, value: string): void {
+  const bytes = new TextEncoder().encode(value);
+  if (bytes.length > 0xffff) writer.uint8(0x0c).uint32(bytes.length).bytes(bytes);
+  else writer.uint8(0x02).uint16(bytes.length).bytes(bytes);
+}
+
+function writeObject(writer: ByteWriter, members: ReadonlyMap<string, AmfValue>): void {
+  writer.uint8(0x03);
+  for (const [key, value] of members) {
+    const bytes = new TextEncoder().encode(key);
+    writer.uint16(bytes.length).bytes(bytes);
+    writeValue(writer, value);
+  }
+  writer.uint16(0).uint8(0x09);
+}
+
+function writeArray(writer: ByteWriter, values: readonly AmfValue[]): void {
+  writer.uint8(0x0a).uint32(values.length);
+  for (const value of values) writeValue(writer, value);
+}
+
+function doubleBytes(value: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setFloat64(0, value);
+  return bytes;
 }
 
 /** A cursor that remembers the first thing that went wrong, and reads zeros from there on. */

@@ -60,7 +60,7 @@ export function descriptorOf(declared: DeclaredChannel, { live }: ShoalConfig, o
   if (declared.grant) return declared.grant.descriptorBytes;
   const source = canonicalSource(declared.source);
   if (source instanceof Malformed) {
-    throw new ShoalError('CHANNEL_NAME', `channel "${declared.name}": its source "${declared.source}" cannot be used: ${source.reason}`);
+    throw new ShoalError('CHANNEL_NAME', `channel "${declared.name}": its source cannot be used: ${source.reason}`);
   }
   const { windowMs, pieceBytes } = live;
   return encodeDescriptor({ container: declared.container, source, windowMs, pieceBytes, owner: declared.open ? null : owner });

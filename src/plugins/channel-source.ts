@@ -1,5 +1,6 @@
 /**
- * Where a station's channel gets its media from, and what it makes of it. Implemented by `PushedSource` (RTMP), `PulledFlvSource` and `PulledSource` (MMS).
+ * Where a station's channel gets its media from, and what it makes of it. Implemented by `PushedSource` (RTMP),
+ * `PulledFlvSource` (RTMP, HTTP-FLV) and `PulledSource` (MMS).
  */
 import type { AlignmentState, SurveyedWindow, SwarmOutlook, TimelineRecord } from '../ingest/aligned-cutter.js';
 import type { AsfNumbering } from '../ingest/asf-cutter.js';

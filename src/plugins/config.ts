@@ -53,6 +53,7 @@ const bytesPerSecond = whole(0, 10_000_000_000);
 const channel = z.strictObject({
   name: text(1, 80),
   source: text(1, 1024).optional(),
+  pull: text(1, 2048).optional(),
   key: z
     .string({ error: 'expected 8 to 128 letters, digits, or any of -._~' })
     .regex(/^[A-Za-z0-9._~-]{8,128}$/, { error: 'expected 8 to 128 letters, digits, or any of -._~' })
@@ -258,10 +259,13 @@ function outOfRange(path: readonly string[], issue: z.core.$ZodIssue, merged: un
   return `${dotted(path)}: ${isGroup ? 'expected a group of options in braces' : issue.message}, got ${got(path, value)}`;
 }
 
-/** The wrong value itself, short, and never a key: messages end up in logs. */
+/** Fields of a channel that are secret, or may hold a token. */
+const SECRET_FIELDS: readonly string[] = ['key', 'pull', 'source'];
+
+/** The wrong value itself, short, and never a secret: messages end up in logs. */
 function got(path: readonly string[], value: unknown): string {
   if (value === undefined) return 'nothing';
-  if (path.at(-1) === 'key') return typeof value === 'string' ? `${value.length} characters` : `a ${typeof value}`;
+  if (SECRET_FIELDS.includes(path.at(-1) ?? '')) return typeof value === 'string' ? `${value.length} characters` : `a ${typeof value}`;
   const shown = JSON.stringify(value);
   return shown.length > GOT_CHARACTERS_MAX ? `${shown.slice(0, GOT_CHARACTERS_MAX)}…` : shown;
 }

@@ -23,6 +23,7 @@ import {
 import { channelRoster, descriptorOf, type RosterEntry } from './channel-roster.js';
 import { slugOf } from './channel-slug.js';
 import type { ShoalConfig } from './config.js';
+import { declareChannel } from './declared-channel.js';
 import { formatGrant, formatRevocation, type Grant, parseGrant, parseRevocation, REVOCATION_PREFIX } from './grant.js';
 import { configuredAddresses } from './public-address.js';
 import { CERTIFICATE_MS, dateOf, HEAD_START_MS } from './station-authority.js';
@@ -138,23 +139,30 @@ export interface Accepted {
   readonly untilMs: Milliseconds | null;
 }
 
+/** What a station chooses for itself when it takes a grant over. */
+export interface LocalTerms {
+  /** What the channel is to be called here, instead of the grant's name. */
+  readonly name?: string | undefined;
+  /** Where this station fetches the source, instead of the channel's public address. */
+  readonly pull?: string | undefined;
+}
+
 /**
  * Takes a grant or a revocation over.
  *
- * @param name what the channel is to be called here, instead of the grant's name.
- * @throws ShoalError `GRANT_REFUSED`, `CHANNEL_EXISTS`.
+ * @throws ShoalError `GRANT_REFUSED`, `CHANNEL_EXISTS`, `CHANNEL_NAME` for an address that cannot be pulled.
  */
-export function accept(desk: DelegationDesk, text: string, name?: string): Accepted {
-  return text.trim().startsWith(REVOCATION_PREFIX) ? acceptRevocation(desk, text) : acceptGrant(desk, text, name);
+export function accept(desk: DelegationDesk, text: string, here: LocalTerms = {}): Accepted {
+  return text.trim().startsWith(REVOCATION_PREFIX) ? acceptRevocation(desk, text) : acceptGrant(desk, text, here);
 }
 
-function acceptGrant(desk: DelegationDesk, text: string, name: string | undefined): Accepted {
+function acceptGrant(desk: DelegationDesk, text: string, { name, pull }: LocalTerms): Accepted {
   const grant = parseGrant(text);
   if (grant instanceof Malformed) throw refusal('GRANT_REFUSED', `The grant is refused: ${grant.reason}`);
   const fault = faultOf(grant, desk, listOf(desk.keys, grant.id));
   if (fault) throw refusal('GRANT_REFUSED', `The grant is refused: ${fault}`);
   const known = roster(desk).find(({ id }) => id === grant.id);
-  const slug = known?.declared.slug ?? store(desk, grant, name ?? grant.name);
+  const slug = known?.declared.slug ?? store(desk, grant, { name: name ?? grant.name, pull });
   desk.keys.keepGrant(grant.id, formatGrant(grant));
   if (grant.revocations) desk.keys.keepRevocations(grant.id, grant.revocations.bytes);
   return {
@@ -207,12 +215,18 @@ function faultOf({ id, descriptor, certificate, revocations, name }: Grant, desk
 }
 
 /** Makes a channel of a grant. @returns its slug. */
-function store(desk: DelegationDesk, { id, descriptor }: Grant, name: string): string {
+function store(
+  desk: DelegationDesk,
+  { id, descriptor }: Grant,
+  { name, pull }: { readonly name: string; readonly pull?: string | undefined },
+): string {
   const slug = slugOf(name, `channel-${id.slice(0, 8)}`);
   if (roster(desk).some(({ declared }) => declared.slug === slug)) {
     throw refusal('CHANNEL_EXISTS', `there is a channel with the address "${slug}" here already; call this one otherwise: --name NAME`);
   }
-  desk.keys.addChannel({ slug, name, source: descriptor.source, container: descriptor.container, granted: id });
+  const { source, container } = descriptor;
+  if (pull !== undefined) declareChannel({ name, source, pull, container });
+  desk.keys.addChannel({ slug, name, source, container, granted: id, ...(pull === undefined ? {} : { pull }) });
   return slug;
 }
 

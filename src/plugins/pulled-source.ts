@@ -9,7 +9,7 @@ import { AsfAligner } from '../ingest/asf-aligner.js';
 import { type AsfCut, AsfCutter } from '../ingest/asf-cutter.js';
 import type { SourceLifeEvent } from '../ingest/source-life.js';
 import { nodeHasher } from '../io/crypto.js';
-import { MmsSource } from '../io/mms/mms-source.js';
+import { SourceConnection } from '../io/sources/source-connection.js';
 import { systemClock } from '../io/system-clock.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
@@ -35,7 +35,7 @@ export class PulledSource implements ChannelSource {
   #sink: ChannelSink | undefined;
   #cutter: AsfCutter | undefined;
   #aligner: AsfAligner | undefined;
-  #source: MmsSource | undefined;
+  #source: SourceConnection | undefined;
   #ticker: NodeJS.Timeout | undefined;
 
   constructor(options: PulledSourceOptions) {
@@ -50,7 +50,7 @@ export class PulledSource implements ChannelSource {
     this.#cutter = new AsfCutter({ windowMs, hasher: nodeHasher, firstNumber, ...goingOn });
     this.#aligner = new AsfAligner(this.#cutter);
     this.#ticker = setInterval(() => this.#carryOut(this.#aligner?.tick(sink.outlook(), systemClock.nowMs())), TICK_MS);
-    this.#source = MmsSource.open({ url, rng, log, onEvent: (event) => this.#onEvent(event) });
+    this.#source = SourceConnection.open({ url, container: 'asf', rng, log, onEvent: (event) => this.#onEvent(event) });
   }
 
   surveyed(window: SurveyedWindow): void {
@@ -74,7 +74,6 @@ export class PulledSource implements ChannelSource {
         return this.#onHeader(event.header, event.media);
       case 'state':
         return this.#onState(event);
-      case 'oddity':
       case 'on-demand':
         return this.#options.log.warn(`the source is odd: ${event.detail}`);
       case 'stream-change':

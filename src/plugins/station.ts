@@ -1,5 +1,5 @@
 /**
- * The station: takes sources in, pushed over RTMP or pulled over MMS, and publishes each as a channel. Pushing needs the channel's stream key.
+ * The station: takes sources in, pushed over RTMP or pulled over RTMP, HTTP-FLV or MMS, and publishes each as a channel. Pushing needs the channel's stream key.
  *
  * Channels come from the configuration, from `shoal channel create` and `accept` (also while it runs) and, on `shoal start`, the test card.
  * Every two seconds the keys file is looked at for new ones, and for what has changed in who may publish them. Whoever
@@ -19,12 +19,13 @@ import type { ChannelOutput } from './channel-output.js';
 import { TEST_CARD, TEST_CARD_NAME, withGrant } from './channel-roster.js';
 import { slugOf } from './channel-slug.js';
 import type { ChannelSource } from './channel-source.js';
-import { type DeclaredChannel, declareChannels } from './declared-channel.js';
+import { type DeclaredChannel, declareChannels, pullAddressOf, showsQuery } from './declared-channel.js';
 import { parseGrant } from './grant.js';
 import type { SwarmContext } from './live-swarm.js';
 import { localPlayers, makeOutput } from './local-endpoints.js';
 import type { Plugin } from './plugin.js';
 import type { Portal } from './portal.js';
+import { PulledFlvSource } from './pulled-flv-source.js';
 import { PulledSource } from './pulled-source.js';
 import { PushedSource } from './pushed-source.js';
 import { RtmpOutlet } from './rtmp-outlet.js';
@@ -149,8 +150,10 @@ export class Station implements Plugin {
         `channel "${name}": there is another channel whose address is "${slug}"; give one of them another name`,
       );
     }
+    if (showsQuery(declared))
+      this.#log.warn(`channel "${name}": everybody in the swarm can read the query of its source; put an address with a token into "pull"`);
     const { context, host, portal, mms, trackers, peerAddress, keys, watch, owner, publisher } = this.#options;
-    const pushed = declared.container === 'flv';
+    const pushed = pullAddressOf(declared) === undefined;
     if (pushed) this.#streamKeys.set(slug, key ?? keys.streamKey(slug));
     const output = makeOutput({ slug, name, context, portal, host, mms, watch: (works) => watch(slug, works) });
     const channel = new StationChannel({
@@ -176,12 +179,14 @@ export class Station implements Plugin {
     this.#log.info(`channel "${name}" is here`, { slug, id: channel.id });
   }
 
-  #makeSource({ slug, name, source, container, grant }: DeclaredChannel, output: ChannelOutput): ChannelSource {
+  #makeSource(declared: DeclaredChannel, output: ChannelOutput): ChannelSource {
     const { context, host } = this.#options;
-    const log = this.#log.child({ channel: name });
-    const { windowMs } = grant?.descriptor ?? context.config.live;
-    if (container === 'flv') return new PushedSource({ host, streamPath: streamPathOf(slug), windowMs, output, log });
-    return new PulledSource({ url: source, windowMs, output, rng: new Rng(randomInt(0x1_0000_0000)), log });
+    const log = this.#log.child({ channel: declared.name });
+    const { windowMs } = declared.grant?.descriptor ?? context.config.live;
+    const url = pullAddressOf(declared);
+    if (url === undefined) return new PushedSource({ host, streamPath: streamPathOf(declared.slug), windowMs, output, log });
+    const options = { url, windowMs, output, rng: new Rng(randomInt(0x1_0000_0000)), log };
+    return declared.container === 'flv' ? new PulledFlvSource(options) : new PulledSource(options);
   }
 
   #lookAtKeys(): void {

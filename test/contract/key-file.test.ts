@@ -68,13 +68,14 @@ test('a stream key of any slug is kept, even one named like a built-in', ({ dir 
 test('channels keep their order, and a taken slug is refused', ({ dir }) => {
   const file = KeyFile.open(dir, seed);
   file.addChannel(NEWS);
-  file.addChannel({ ...NEWS, slug: 'sport', name: 'Sport' });
+  file.addChannel({ ...NEWS, slug: 'sport', name: 'Sport', pull: 'rtmp://10.0.0.5/a/b?token=x' });
   assert.equal(
     KeyFile.open(dir, seed)
       .channels()
       .map(({ slug }) => slug),
     ['news', 'sport'],
   );
+  assert.is(KeyFile.open(dir, seed).channels()[1]?.pull, 'rtmp://10.0.0.5/a/b?token=x');
   assert.is(refusal(() => file.addChannel(NEWS)).code, 'CHANNEL_EXISTS');
 });
 
@@ -132,6 +133,7 @@ test('a file that is not understood is refused, named, not quoted and not change
     '{"version":1,"streamKeys":{"a":5},"channels":[]}',
     '{"version":1,"ownerSeed":"c2hvcnQ","streamKeys":{},"channels":[]}',
     '{"version":1,"streamKeys":{},"channels":[{"slug":"x"}]}',
+    '{"version":1,"streamKeys":{},"channels":[{"slug":"x","name":"x","source":"x","container":"flv","pull":5}]}',
     '{"version":1,"streamKeys":{}}',
   ];
   for (const content of contents) {

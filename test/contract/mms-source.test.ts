@@ -1,14 +1,14 @@
 /** The MMS source against VLC, against our own server over both protocols, and against servers that misbehave. */
 import { chmodSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { SourcePacket } from '../../src/ingest/source-client.js';
 import type { SourceLifeEvent } from '../../src/ingest/source-life.js';
-import { MmsSource } from '../../src/io/mms/mms-source.js';
+import { SourceConnection } from '../../src/io/sources/source-connection.js';
 import { Rng } from '../../src/kernel/rng.js';
 import { encodeMmshData, encodeMmshHeader } from '../../src/media/mmsh-chunk.js';
 import { recordAsf } from '../support/asf-recording.js';
+import { freePort } from '../support/free-port.js';
 import { MemoryLog } from '../support/memory-log.js';
 import { MmstTestServer, ScriptedServer } from '../support/mmst-server.js';
 import { Program, temporaryFolder } from '../support/program.js';
@@ -21,10 +21,10 @@ const NOBODY_ID = 65_534;
 class Recorded {
   readonly events: SourceLifeEvent[] = [];
   readonly log = new MemoryLog();
-  readonly source: MmsSource;
+  readonly source: SourceConnection;
 
   constructor(url: string, onDemand: 'refuse' | 'accept' = 'accept') {
-    this.source = MmsSource.open({ url, rng: new Rng(1), log: this.log, onDemand, onEvent: (event) => this.events.push(event) });
+    this.source = SourceConnection.open({ url, rng: new Rng(1), log: this.log, onDemand, onEvent: (event) => this.events.push(event) });
   }
 
   get packets(): SourcePacket[] {
@@ -51,14 +51,6 @@ function assertSamePackets(a: Recorded, b: Recorded, countMin: number): void {
   assert.ok(shared.length >= countMin, `${shared.length} packets in common`);
   for (const { locationId, payload } of shared)
     assert.is(Buffer.compare(byNumber.get(locationId) ?? Buffer.alloc(0), payload), 0, `packet ${locationId}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function vlcServer(port: number): Program {

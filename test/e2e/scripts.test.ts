@@ -127,6 +127,14 @@ test('a channel made on the command line is there within seconds, and its key pu
   const again = await runShoal(['channel', 'create', 'Second stage'], { dataDir: station.dataDir });
   assert.is(again.program.exit?.code, 1);
   assert.match(again.program.errors, /there is a channel "second-stage" already; choose another name/);
+  const pulled = await runShoal(
+    ['channel', 'create', 'Pulled', '--source', 'rtmp://h.example/a/b', '--pull', 'rtmp://10.0.0.5/a/b?token=x'],
+    {
+      dataDir: station.dataDir,
+    },
+  );
+  assert.is(pulled.program.exit?.code, 0, pulled.program.errors);
+  assert.not.match(pulled.program.output, /Stream key|token/);
   const list = await runShoal(['channel', 'list'], { dataDir: station.dataDir });
   assert.match(list.program.output, `Second stage   stream key ${key}`);
 });

@@ -101,6 +101,10 @@ export class ScriptedServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  get openCount(): number {
+    return this.#sockets.size;
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));

@@ -1,11 +1,14 @@
 /** Drives the client core of a source by hand: what it sent, which timers run, and what it said. */
 import type { SourceClient, SourceEvent, SourceInput, SourceTimer } from '../../src/ingest/source-client.js';
+import type { FlvTag } from '../../src/media/flv.js';
 import { bytesOf } from './asf-writer.js';
 
 export class SourceDriver {
   readonly #client: SourceClient;
   readonly events: SourceEvent[] = [];
   readonly connects: { readonly host: string; readonly port: number; readonly redirected: boolean }[] = [];
+  /** Of the newest connection. */
+  isSecure = false;
   /** Messages sent on the connection that is open. */
   sent: Uint8Array[] = [];
   readonly timers = new Map<SourceTimer, number>();
@@ -26,6 +29,7 @@ export class SourceDriver {
       else if (effect.kind === 'close') this.isOpen = false;
       else {
         this.connects.push({ host: effect.host, port: effect.port, redirected: effect.redirected });
+        this.isSecure = effect.secure;
         this.sent = [];
         this.isOpen = true;
       }
@@ -70,6 +74,10 @@ export class SourceDriver {
 
   get packets(): { readonly locationId: number; readonly payload: readonly number[] }[] {
     return this.events.flatMap((event) => (event.kind === 'packet' ? [{ locationId: event.locationId, payload: [...event.payload] }] : []));
+  }
+
+  get tags(): FlvTag[] {
+    return this.events.flatMap((event) => (event.kind === 'tag' ? [event.tag] : []));
   }
 
   /** How it ended: `failed: why`, `failed for good: why`, `end: why`, `redirect: where`; empty while it goes on. */

@@ -1,8 +1,8 @@
 /** VLC as the MMS server of a channel: it serves a file in a loop over MMSH, the only free program that does. */
 import { chmodSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { type AsfRecipe, recordAsf } from './asf-recording.js';
+import { freePort } from './free-port.js';
 import { MmshCapture } from './mmsh-capture.js';
 import { Program, temporaryFolder } from './program.js';
 import { until } from './until.js';
@@ -71,12 +71,4 @@ export class VlcSource {
     capture.stop();
     return capture.packets.length > 0;
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

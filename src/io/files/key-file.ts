@@ -22,6 +22,8 @@ export interface StoredChannel {
   readonly name: string;
   readonly source: string;
   readonly container: 'flv' | 'asf';
+  /** Where the source is really fetched; may hold a token. */
+  readonly pull?: string | undefined;
   /** Everybody may publish it. */
   readonly open?: boolean | undefined;
   /** Somebody else's channel, which this station may publish by a grant: its id. */
@@ -239,8 +241,9 @@ function isStoredDelegation(value: unknown): value is StoredDelegation {
 
 function isStoredChannel(value: unknown): value is StoredChannel {
   if (typeof value !== 'object' || value === null) return false;
-  const { slug, name, source, container, open, granted } = value as Readonly<Record<string, unknown>>;
+  const { slug, name, source, container, pull, open, granted } = value as Readonly<Record<string, unknown>>;
   if (open !== undefined && typeof open !== 'boolean') return false;
+  if (pull !== undefined && typeof pull !== 'string') return false;
   if (granted !== undefined && typeof granted !== 'string') return false;
   return typeof slug === 'string' && typeof name === 'string' && typeof source === 'string' && (container === 'flv' || container === 'asf');
 }

@@ -2,8 +2,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SourceLife, type SourceLifeEffect, type SourceLifeEvent, type SourceLifeInput } from '../../../src/ingest/source-life.js';
+import type { SourceContainer } from '../../../src/ingest/source-url.js';
 import { ShoalError } from '../../../src/kernel/errors.js';
 import { Rng } from '../../../src/kernel/rng.js';
+import { AUDIO, encodeFlvHeader, encodeTag } from '../../../src/media/flv.js';
 import { encodeMmshData, encodeMmshEnd, encodeMmshHeader } from '../../../src/media/mmsh-chunk.js';
 import { bytesOf, simpleHeader } from '../../support/asf-writer.js';
 
@@ -15,8 +17,8 @@ class LifeDriver {
   readonly effects: SourceLifeEffect[] = [];
   nowMs = 0;
 
-  constructor(url: string, seed = 1) {
-    this.life = new SourceLife({ url, rng: new Rng(seed) });
+  constructor(url: string, seed = 1, container?: SourceContainer) {
+    this.life = new SourceLife({ url, rng: new Rng(seed), ...(container ? { container } : {}) });
     this.input({ kind: 'start' });
   }
 
@@ -59,7 +61,9 @@ class LifeDriver {
 
   get connects(): string[] {
     return this.effects.flatMap((effect) =>
-      effect.kind === 'connect' ? [`${effect.host}:${effect.port}${effect.redirected ? ' redirected' : ''}`] : [],
+      effect.kind === 'connect'
+        ? [`${effect.host}:${effect.port}${effect.redirected ? ' redirected' : ''}${effect.secure ? ' secure' : ''}`]
+        : [],
     );
   }
 
@@ -83,7 +87,7 @@ test('mms:// with a port uses it for both protocols', () => {
   assert.equal(new LifeDriver('mms://media.example:8080/x').close().connects, ['media.example:8080', 'media.example:8080']);
 });
 
-test('back-off grows from one second to a minute, differs between stations, and starts over after a good run', () => {
+test('back-off grows from one second to thirty, differs between stations, and starts over after a good run', () => {
   const waits = (seed: number): number[] => {
     const driver = new LifeDriver('mmsh://media.example/x', seed);
     return Array.from({ length: 12 }, () => {
@@ -94,15 +98,15 @@ test('back-off grows from one second to a minute, differs between stations, and 
     });
   };
   const first = waits(1);
-  for (const waitMs of first) assert.ok(waitMs >= 1000 && waitMs <= 60_000, String(waitMs));
-  assert.ok((first[0] ?? 0) <= 1500 && (first[11] ?? 0) >= 30_000);
+  for (const waitMs of first) assert.ok(waitMs >= 1000 && waitMs <= 30_000, String(waitMs));
+  assert.ok((first[0] ?? 0) <= 1500 && (first[11] ?? 0) >= 15_000);
   assert.not.equal(first, waits(2));
   const driver = new LifeDriver('mmsh://media.example/x');
   for (let count = 0; count < 6; count++) driver.close().input({ kind: 'timer', timer: 'retry' });
   driver.goLive();
   driver.nowMs += 20_000;
   driver.close();
-  assert.ok(driver.retryMs <= 1500, String(driver.retryMs));
+  assert.ok(driver.retryMs >= 300 && driver.retryMs <= 1000, String(driver.retryMs));
 });
 
 test('a redirect is followed three times, marked as one, and then given up; the next try begins at the configured address', () => {
@@ -149,9 +153,75 @@ test('the reader may refuse a source for good, and stop silences it', () => {
   assert.is(stopped.receive(encodeMmshData(2, 0, Uint8Array.of(2))).close().effects.length, count);
 });
 
+const FLV_OK = 'HTTP/1.1 200 OK\r\n\r\n';
+const FLV_HEADER = encodeFlvHeader({ audio: true, video: true });
+const TAG = encodeTag({ type: AUDIO, timestampMs: 7, body: Uint8Array.of(0xaf, 1, 2) });
+
+test('the container decides how an http:// address is asked, the scheme the rest', () => {
+  assert.equal(new LifeDriver('http://a.example/x.flv').states, ['connecting']);
+  assert.match(new LifeDriver('http://a.example/x.flv').lastDetail, /HTTP-FLV/);
+  assert.match(new LifeDriver('http://a.example/x').lastDetail, /MMSH/);
+  assert.match(new LifeDriver('http://a.example/x', 1, 'flv').lastDetail, /HTTP-FLV/);
+  assert.match(new LifeDriver('http://a.example/x.flv', 1, 'asf').lastDetail, /MMSH/);
+  assert.equal(new LifeDriver('rtmps://a.example/x/y').connects, ['a.example:443 secure']);
+  assert.equal(new LifeDriver('https://a.example/x').connects, ['a.example:443 secure']);
+  assert.is(new LifeDriver('rtmp://a.example/x/y').life.container, 'flv');
+});
+
+test('an FLV source is live at its first tag, which comes out untouched', () => {
+  const driver = new LifeDriver('http://a.example/x.flv').open().receive(FLV_OK, FLV_HEADER);
+  assert.equal(driver.states, ['connecting']);
+  driver.receive(TAG, TAG);
+  assert.equal(driver.states, ['connecting', 'live']);
+  assert.is(driver.lastDetail, 'live by HTTP-FLV');
+  const tags = driver.events.flatMap((event) => (event.kind === 'tag' ? [{ ...event.tag, body: [...event.tag.body] }] : []));
+  assert.equal(tags[0], { type: AUDIO, timestampMs: 7, body: [0xaf, 1, 2] });
+  assert.is(tags.length, 2);
+});
+
+test('the first try after a good run comes within a second, the next after one, then ever later', () => {
+  const driver = new LifeDriver('http://a.example/x.flv').open().receive(FLV_OK, FLV_HEADER, TAG);
+  driver.nowMs += 10_000;
+  const waits = [1, 2, 3].map(() => {
+    driver.close();
+    const { retryMs } = driver;
+    driver.input({ kind: 'timer', timer: 'retry' });
+    return retryMs;
+  });
+  const [first = 0, second = 0, third = 0] = waits;
+  assert.ok(first >= 300 && first <= 1000 && second >= 1000 && second <= 1500 && third >= 1000 && third <= 3000, waits.join(' '));
+});
+
+test('a server that lets us wait for its publisher is asked again soon, however often', () => {
+  const driver = new LifeDriver('http://a.example/x.flv');
+  for (let count = 0; count < 12; count++) {
+    driver.open().receive(FLV_OK, FLV_HEADER);
+    driver.nowMs += 10_000;
+    driver.input({ kind: 'timer', timer: 'progress' });
+    assert.is(driver.lastDetail, 'no media came for 10 s');
+    assert.ok(driver.retryMs <= 1000, String(driver.retryMs));
+    driver.input({ kind: 'timer', timer: 'retry' });
+  }
+});
+
+test('an FLV source does not redirect to MMS, and an MMS source not to RTMP', () => {
+  const flv = new LifeDriver('http://a.example/x.flv').open().receive('HTTP/1.0 302 Found\r\nLocation: mms://b.example/\r\n\r\n');
+  const asf = new LifeDriver('http://a.example/x').open().receive('HTTP/1.0 302 Found\r\nLocation: rtmp://b.example/x/y\r\n\r\n');
+  for (const driver of [flv, asf]) assert.is(driver.lastDetail, 'the server redirects to an address that is no source');
+  const rtmp = new LifeDriver('http://a.example/x.flv').open().receive('HTTP/1.0 302 Found\r\nLocation: rtmp://b.example/x/y\r\n\r\n');
+  assert.is(rtmp.connects.at(-1), 'b.example:1935 redirected');
+});
+
+test('an FLV file on demand is refused for good', () => {
+  const driver = new LifeDriver('http://a.example/x.flv').open();
+  driver.receive('HTTP/1.1 200 OK\r\nContent-Length: 9\r\nAccept-Ranges: bytes\r\n\r\n', FLV_HEADER);
+  assert.is(driver.states.at(-1), 'refused');
+});
+
 test('a URL that no source can have is refused at once, with a sentence', () => {
   for (const url of [
     'rtsp://a.example/x',
+    'rtmp://a.example/x',
     'mms://',
     'mms://a.example:99999/x',
     'mms://a b/x',

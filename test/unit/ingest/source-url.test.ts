@@ -1,7 +1,17 @@
 /** Addresses of sources: what is kept, what is refused, and what a redirect means. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { basicCredentials, parseSourceUrl, resolveSourceUrl, type SourceUrl } from '../../../src/ingest/source-url.js';
+import {
+  basicCredentials,
+  canBe,
+  containerOf,
+  formatSourceUrl,
+  isSecure,
+  parseSourceUrl,
+  resolveSourceUrl,
+  type SourceUrl,
+  withoutSecrets,
+} from '../../../src/ingest/source-url.js';
 import { Malformed } from '../../../src/kernel/errors.js';
 
 function parsed(text: string): SourceUrl {
@@ -48,6 +58,30 @@ test('a redirect is a whole URL, or a path on the same host', () => {
   assert.equal(resolveSourceUrl('/y?z', from), parsed('mmsh://a.example:81/y?z'));
   assert.equal(resolveSourceUrl('http://b.example/', from), parsed('http://b.example/'));
   assert.instance(resolveSourceUrl('//b.example/', from), Malformed);
+});
+
+test('what a source is made of follows from its address', () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['mms://h/a.flv', 'asf'],
+    ['rtmp://h/a/b', 'flv'],
+    ['rtmps://h/a/b', 'flv'],
+    ['http://h/a/b.flv', 'flv'],
+    ['https://h/a/b.FLV?x=y', 'flv'],
+    ['http://h/a/b?x=.flv', 'asf'],
+    ['http://h/a.flv/b', 'asf'],
+    ['https://h/a.asx', 'asf'],
+  ];
+  for (const [text, container] of cases) assert.is(containerOf(parsed(text)), container, text);
+  assert.is(canBe('http', 'flv') && canBe('http', 'asf') && canBe('rtmp', 'flv') && canBe('mms', 'asf'), true);
+  assert.is(canBe('rtmp', 'asf') || canBe('mmsh', 'flv'), false);
+  assert.is(isSecure('rtmps') && isSecure('https') && !isSecure('http'), true);
+});
+
+test('an address is written without credentials, and for a log without anything that may be secret', () => {
+  assert.is(formatSourceUrl(parsed('HTTP://me:pw@H:81/a?b')), 'http://h:81/a?b');
+  assert.is(formatSourceUrl(parsed('rtmp://[::1]/a/b')), 'rtmp://[::1]/a/b');
+  assert.is(withoutSecrets('rtmp://me:p@ss@h:1/a/b?token=x#y'), 'rtmp://h:1/a/b?…');
+  assert.is(withoutSecrets('rtmp://h/a/b'), 'rtmp://h/a/b');
 });
 
 test.run();

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Malformed } from '../../../src/kernel/errors.js';
-import { type AmfValue, decodeAmf0 } from '../../../src/media/amf0.js';
+import { type AmfValue, decodeAmf0, encodeAmf0 } from '../../../src/media/amf0.js';
 
 function decode(hex: string): readonly AmfValue[] | Malformed {
   return decodeAmf0(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
@@ -54,6 +54,28 @@ test('depth, number of values, cuts and unknown markers are refused with their r
   assert.match(reason('00 3ff8'), 'cut off at byte 1');
   assert.match(reason('11'), 'unknown marker 17');
   assert.match(reason('03 0000 05'), 'an empty key that ends no object');
+});
+
+test('what is encoded is decoded as it was', () => {
+  const values: readonly AmfValue[] = [
+    'connect',
+    1.5,
+    true,
+    null,
+    undefined,
+    new Map<string, AmfValue>([
+      ['app', 'live'],
+      ['inner', new Map([['a', false]])],
+      ['list', ['hvc1', 2, ['x']]],
+    ]),
+    'é'.repeat(40_000),
+  ];
+  assert.equal(decodeAmf0(encodeAmf0(values)), values);
+});
+
+test('a command is encoded byte for byte as the format has it', () => {
+  const bytes = encodeAmf0(['hi', 1, new Map([['a', null]]), [false]]);
+  assert.is(Buffer.from(bytes).toString('hex'), '020002686900' + '3ff0000000000000' + '03000161' + '05000009' + '0a000000010100');
 });
 
 test.run();

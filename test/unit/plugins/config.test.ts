@@ -100,6 +100,17 @@ test('a value of the wrong kind is refused, whatever the kind', () => {
 test('a refused stream key is not repeated in the message', () => {
   const { message } = refusal(file({ station: { channels: [{ name: 'News', key: 'geheim!' }] } }));
   assert.is(message, 'config/shoal.json5: station.channels[0].key: expected 8 to 128 letters, digits, or any of -._~, got 7 characters');
+  const long = `rtmp://h/a/b?geheim=${'x'.repeat(3000)}`;
+  for (const [field, most] of [
+    ['source', 1024],
+    ['pull', 2048],
+  ] as const) {
+    const tooLong = refusal(file({ station: { channels: [{ name: 'News', [field]: long }] } }));
+    assert.is(
+      tooLong.message,
+      `config/shoal.json5: station.channels[0].${field}: expected 1 to ${most} characters, got ${long.length} characters`,
+    );
+  }
 });
 
 test('all problems of a file are told at once, with their lines where they are known', () => {

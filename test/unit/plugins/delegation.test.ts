@@ -144,7 +144,7 @@ test('the name or address may be taken here, and then another one helps', () => 
     refusal(() => accept(other, grant)),
     /call this one otherwise: --name NAME/,
   );
-  assert.is(accept(other, grant, 'Stage of others').slug, 'stage-of-others');
+  assert.is(accept(other, grant, { name: 'Stage of others' }).slug, 'stage-of-others');
 });
 
 test('a withdrawn key stands on the list, is taken by every station of the channel, and can be delegated again', () => {

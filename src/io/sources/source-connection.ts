@@ -1,24 +1,28 @@
 /**
- * Pulls one MMS source over TCP: carries out what `ingest/source-life` asks for.
+ * Pulls one source over TCP or TLS: carries out what `ingest/source-life` asks for.
  *
- * It promises: reading is paused when a source sends more than eight times its declared bit rate over 10 s; a server cannot redirect this
- * machine to an address of a private network, or to itself, that the operator did not name; `stop` closes everything at once.
- * Source: protocols sheet 6.2, rows 3 and 18.
+ * It promises: reading is paused when a source sends more than eight times its declared bit rate over 10 s, or more than any FLV source needs; a
+ * server cannot redirect this machine to an address of a private network, or to itself, that the operator did not name; over TLS nothing is sent
+ * before the certificate has been checked; `stop` closes everything at once. Source: protocols sheet 6.2, rows 3 and 18.
  */
 import type { LookupOptions } from 'node:dns';
 import { lookup } from 'node:dns/promises';
-import { connect, type LookupFunction, type Socket } from 'node:net';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { connect as connectSecurely } from 'node:tls';
 import type { SourceTimer } from '../../ingest/source-client.js';
 import { SourceLife, type SourceLifeEffect, type SourceLifeEvent, type SourceLifeInput } from '../../ingest/source-life.js';
+import type { SourceContainer } from '../../ingest/source-url.js';
 import { addressScope, normaliseHost } from '../../kernel/peer-address.js';
 import type { Log } from '../../kernel/ports.js';
 import type { Rng } from '../../kernel/rng.js';
 import { TokenBucket } from '../../kernel/token-bucket.js';
 import type { BytesPerSecond, Milliseconds } from '../../kernel/units.js';
 
-export interface MmsSourceOptions {
-  /** `mms://`, `mmst://`, `mmsh://` or `http://`. */
+export interface SourceConnectionOptions {
+  /** `mms://`, `mmst://`, `mmsh://`, `rtmp://`, `rtmps://`, `http://` or `https://`. */
   readonly url: string;
+  /** What the source gives. Default: what its address says. */
+  readonly container?: SourceContainer;
   readonly rng: Rng;
   readonly log: Log;
   /** Everything the source says, in order; called from the socket's events. */
@@ -33,14 +37,18 @@ const RATE_FACTOR = 8 / 8;
 const RATE_MIN: BytesPerSecond = 256 * 1024;
 /** Before the header, and when it declares nothing: 32 Mbit/s. */
 const RATE_DEFAULT: BytesPerSecond = 4 * 1024 * 1024;
+/** FLV declares nothing: 67 Mbit/s, which no swarm of viewers could pass on. */
+const RATE_FLV: BytesPerSecond = 8 * 1024 * 1024;
 const AVERAGE_SECONDS = 10;
+/** A server may say nothing for minutes while its publisher is away; this finds out when it has gone without a word. */
+const KEEP_ALIVE_MS: Milliseconds = 15_000;
 
-export class MmsSource {
-  readonly #options: MmsSourceOptions;
+export class SourceConnection {
+  readonly #options: SourceConnectionOptions;
   readonly #life: SourceLife;
   readonly #timers = new Map<SourceTimer, NodeJS.Timeout>();
   #socket: Socket | undefined;
-  #readLimit = readLimitOf(0);
+  #readLimit: TokenBucket;
   #resumeTimer: NodeJS.Timeout | undefined;
   /** Addresses of the configured host, once looked up: a redirect may go there again. */
   readonly #ownAddresses = new Set<string>();
@@ -48,9 +56,10 @@ export class MmsSource {
   #receivedBytes = 0;
   #pauses = 0;
 
-  private constructor(options: MmsSourceOptions) {
+  private constructor(options: SourceConnectionOptions) {
     this.#options = options;
     this.#life = new SourceLife(options);
+    this.#readLimit = this.#life.container === 'flv' ? new TokenBucket(RATE_FLV, RATE_FLV * AVERAGE_SECONDS) : readLimitOf(0);
   }
 
   /**
@@ -58,8 +67,8 @@ export class MmsSource {
    *
    * @throws ShoalError `ADDRESS_UNUSABLE` when the URL is none that a source can have.
    */
-  static open(options: MmsSourceOptions): MmsSource {
-    const source = new MmsSource(options);
+  static open(options: SourceConnectionOptions): SourceConnection {
+    const source = new SourceConnection(options);
     source.#handle({ kind: 'start' });
     return source;
   }
@@ -95,7 +104,7 @@ export class MmsSource {
   #carryOut(effect: SourceLifeEffect): void {
     switch (effect.kind) {
       case 'connect':
-        return this.#connect(effect.host, effect.port, effect.redirected);
+        return this.#connect(effect);
       case 'send':
         this.#socket?.write(effect.bytes);
         return;
@@ -115,14 +124,16 @@ export class MmsSource {
   #emit(event: SourceLifeEvent): void {
     if (this.#stopped) return;
     if (event.kind === 'header') this.#readLimit = readLimitOf(event.media.maxBitrate);
-    if (event.kind === 'oddity') this.#options.log.warn('MMS source is odd', { what: event.detail });
+    if (event.kind === 'oddity') this.#options.log.warn('the source is odd', { what: event.detail });
     this.#options.onEvent(event);
   }
 
-  #connect(host: string, port: number, redirected: boolean): void {
+  #connect({ host, port, redirected, secure }: Extract<SourceLifeEffect, { kind: 'connect' }>): void {
     this.#dropSocket();
-    const resolve: LookupFunction = (name, options, done) => void this.#resolve(name, options, redirected, done);
-    const socket = connect({ host, port, noDelay: true, timeout: CONNECT_MS, lookup: resolve });
+    const lookup: LookupFunction = (name, options, done) => void this.#resolve(name, options, redirected, done);
+    const options = { host, port, lookup, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, timeout: CONNECT_MS };
+    // An address is no server name; the certificate must name it all the same.
+    const socket = secure ? connectSecurely({ ...options, servername: isIP(host) === 0 ? host : '' }) : connect(options);
     this.#socket = socket;
     const isCurrent = (): boolean => this.#socket === socket;
     const closed = (detail: string): void => {
@@ -135,7 +146,7 @@ export class MmsSource {
     socket.once('timeout', () => closed('the server cannot be reached in time'));
     socket.on('error', (error: NodeJS.ErrnoException) => closed(connectionFault(error)));
     socket.once('close', () => closed('the server closed the connection'));
-    socket.once('connect', () => {
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
       socket.setTimeout(0);
       if (isCurrent()) this.#handle({ kind: 'opened', localHost: socket.localAddress ?? '127.0.0.1', localPort: socket.localPort ?? 0 });
     });
@@ -206,8 +217,24 @@ function connectionFault(error: NodeJS.ErrnoException): string {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'the host name is unknown';
+    case 'ETIMEDOUT':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'the server cannot be reached';
     case 'ECONNRESET':
       return 'the server broke the connection';
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return "the server's certificate is for another name";
+    case 'CERT_HAS_EXPIRED':
+      return "the server's certificate has expired";
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+      return "the server's certificate was made by nobody this machine trusts";
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'EPROTO':
+      return 'the server does not speak TLS there';
     default:
       return error.message;
   }
