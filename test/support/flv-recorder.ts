@@ -96,7 +96,8 @@ export async function framesOfFile(path: string): Promise<readonly RecordedTag[]
   return tags.map((tag) => record(tag, 0)).filter(({ kind }) => kind === 'frame');
 }
 
-function record(tag: FlvTag, arrivedMs: number): RecordedTag {
+/** What is kept of a tag. */
+export function record(tag: FlvTag, arrivedMs: number): RecordedTag {
   const { type, timestampMs, body } = tag;
   const { kind, key } = classifyTag(tag);
   return { type, timestampMs, kind, key, bodyBytes: body.length, hash: createHash('sha256').update(body).digest('hex'), arrivedMs };
