@@ -1,0 +1,56 @@
+/**
+ * The live sources that redundant publishers are measured with: servers that all of them pull, and encoders that push to each of them.
+ */
+import { MultiOutputPush } from '../../test/support/multi-output-push.js';
+import { NginxRtmpOrigin } from '../../test/support/nginx-rtmp-origin.js';
+import { NodeMediaServerOrigin } from '../../test/support/node-media-server-origin.js';
+import { PublisherFleet } from '../../test/support/publisher-fleet.js';
+import { RebasingOrigin } from '../../test/support/rebasing-origin.js';
+import { TeeEncoder } from '../../test/support/tee-encoder.js';
+import { VlcSource } from '../../test/support/vlc-source.js';
+
+interface Running {
+  stop(): Promise<void>;
+}
+
+/** A fleet whose source is on the air, or will be as soon as there is somebody to push to. */
+export interface FedFleet {
+  readonly fleet: PublisherFleet;
+  readonly source: Running;
+}
+
+type Pulled = () => Promise<Running & { readonly url: string }>;
+type Pushed = (urls: readonly string[]) => Running;
+
+const PULLED: Readonly<Record<string, Pulled>> = {
+  'nms-rtmp': () => NodeMediaServerOrigin.start({ protocol: 'rtmp' }),
+  'nms-flv': () => NodeMediaServerOrigin.start({ protocol: 'http' }),
+  'nginx-rtmp': () => NginxRtmpOrigin.start(),
+  'vlc-mms': () => VlcSource.start(),
+  'rebasing-rtmp': () => RebasingOrigin.start({ protocol: 'rtmp' }),
+  'rebasing-flv': () => RebasingOrigin.start({ protocol: 'http' }),
+};
+
+const PUSHED: Readonly<Record<string, Pushed>> = {
+  'tee-push': (urls) => new TeeEncoder(urls),
+  'rebased-push': (urls) => new MultiOutputPush({ urls }),
+  'obs-push': (urls) => new MultiOutputPush({ urls, audioOffset: 'own' }),
+};
+
+export const ORIGIN_NAMES: readonly string[] = [...Object.keys(PULLED), ...Object.keys(PUSHED)];
+
+/** @throws when the product does not take such a source. */
+export async function feedFleet(name: string, count: number): Promise<FedFleet> {
+  const [pulled, pushed] = [PULLED[name], PUSHED[name]];
+  if (pulled) {
+    const source = await pulled();
+    const fleet = await PublisherFleet.prepare({ count, source: source.url }).catch(async (error) => {
+      await source.stop();
+      throw error;
+    });
+    return { fleet, source };
+  }
+  if (!pushed) throw new Error(`there is no origin "${name}"; there are ${ORIGIN_NAMES.join(', ')}`);
+  const fleet = await PublisherFleet.prepare({ count });
+  return { fleet, source: pushed(fleet.publishers.map(({ pushUrl }) => pushUrl)) };
+}
