@@ -6,12 +6,12 @@
  */
 import { argv } from 'node:process';
 import { Rng } from '../src/kernel/rng.js';
+import { feedFleet, ORIGIN_NAMES } from '../test/support/fed-fleet.js';
 import type { PieceCollector } from '../test/support/piece-collector.js';
 import { compareAll, countPieces, type PairCount, sumOfPairs } from '../test/support/piece-table.js';
 import type { Publisher } from '../test/support/publisher-fleet.js';
 import { BenchRun, type Row } from './support/bench-run.js';
 import { median, show, showPercent } from './support/figures.js';
-import { feedFleet, ORIGIN_NAMES } from './support/redundant-origin.js';
 
 const SECONDS = 120;
 const PUBLISHER_COUNTS = [2, 4];

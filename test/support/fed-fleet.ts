@@ -1,15 +1,16 @@
-/**
- * The live sources that redundant publishers are measured with: servers that all of them pull, and encoders that push to each of them.
- */
-import { MultiOutputPush } from '../../test/support/multi-output-push.js';
-import { NginxRtmpOrigin } from '../../test/support/nginx-rtmp-origin.js';
-import { NodeMediaServerOrigin } from '../../test/support/node-media-server-origin.js';
-import { PublisherFleet } from '../../test/support/publisher-fleet.js';
-import { RebasingOrigin } from '../../test/support/rebasing-origin.js';
-import { TeeEncoder } from '../../test/support/tee-encoder.js';
-import { VlcSource } from '../../test/support/vlc-source.js';
+/** Redundant publishers with a live source: a server that all of them pull, or an encoder that pushes to each of them. */
+import type { RecordedTag } from './flv-recorder.js';
+import { MultiOutputPush } from './multi-output-push.js';
+import { NginxRtmpOrigin } from './nginx-rtmp-origin.js';
+import { NodeMediaServerOrigin } from './node-media-server-origin.js';
+import { PublisherFleet } from './publisher-fleet.js';
+import { RebasingOrigin } from './rebasing-origin.js';
+import { TeeEncoder } from './tee-encoder.js';
+import { VlcSource } from './vlc-source.js';
 
 interface Running {
+  /** The coded media that the source has sent, in order; absent where it cannot be told. */
+  sentFrames?(): Promise<readonly RecordedTag[]>;
   stop(): Promise<void>;
 }
 
