@@ -116,9 +116,9 @@ export class PieceCollector {
         publisher: false,
         maxConnections: 2,
         targetConnections: 1,
-        onConnection: (connection, { outgoing }) => {
-          // Viewers learn of us from the station; they are none of our business.
-          if (outgoing) this.#onConnection(connection);
+        onConnection: (connection, { outgoing, address }) => {
+          // Others learn of us from the station, and we of them; they are none of our business.
+          if (outgoing && address.endsWith(`:${port}`)) this.#onConnection(connection);
           else connection.close({ kind: 'surplus', detail: 'this peer looks at one station alone' });
         },
         onMetadata: (bytes) => {
@@ -145,6 +145,9 @@ export class PieceCollector {
         if (this.#connection !== connection) return;
         this.#connection = undefined;
         this.#dialledMs = Number.NEGATIVE_INFINITY;
+        // Or the pool would go on with a peer that the station has named.
+        void this.#swarm?.leave();
+        this.#swarm = undefined;
       },
     });
     this.#say({ kind: 'hello', version: LIVE_VERSION, publisher: false });

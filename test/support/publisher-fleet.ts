@@ -117,7 +117,10 @@ export class PublisherFleet {
       'tracker.announce': trackerUrl,
       ...options.settings,
     };
-    const owner = await startStation({ settings });
+    const owner = await startStation({ settings }).catch(async (error) => {
+      await tracker.stop();
+      throw error;
+    });
     await owner.stop();
     const publishers: Publisher[] = [];
     for (let index = 0; index < options.count; index++) {
