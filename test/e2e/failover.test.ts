@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { type Continuity, continuityOf, longestGapWithin } from '../support/continuity.js';
 import { type FedFleet, feedFleet } from '../support/fed-fleet.js';
 import { FlvRecorder, largestStepBackMs, longestGapMs, type RecordedTag } from '../support/flv-recorder.js';
+import type { PieceCollector } from '../support/piece-collector.js';
 import { Program } from '../support/program.js';
 import type { Publisher } from '../support/publisher-fleet.js';
 import { type ShoalProcess, watch } from '../support/shoal-process.js';
@@ -29,20 +30,23 @@ interface Cycle {
   readonly fault: Fault;
   readonly startMs: number;
   readonly endMs: number;
-  /** From the end of the fault until the publisher publishes again. */
+  /** From the end of the fault until the publisher has made a window again. */
   readonly publishesMs: number;
   /** And until every viewer has every publisher as a neighbour again; NaN when that was not waited for any longer. */
   readonly connectedMs: number;
+  readonly victim: number;
 }
 
 let fed: FedFleet;
 let viewers: readonly ShoalProcess[] = [];
 let recorders: readonly FlvRecorder[] = [];
 let probe: Program;
+let collectors: readonly PieceCollector[] = [];
 const cycles: Cycle[] = [];
 
 test.before(async () => {
   fed = await feedFleet('rebasing-rtmp', PUBLISHERS).catch(() => feedFleet('tee-push', PUBLISHERS));
+  collectors = await fed.fleet.collectors();
   await fed.fleet.start();
   viewers = await Promise.all(Array.from({ length: VIEWERS }, () => watch(fed.fleet.link)));
   recorders = viewers.map(({ channel }) => new FlvRecorder(channel.watch.flv));
@@ -86,15 +90,17 @@ async function runCycle(publisher: Publisher, fault: Fault): Promise<void> {
   const startMs = performance.now();
   await strike(publisher, fault);
   const overMs = performance.now();
-  await publisher.whenPublishing(RETURN_MS);
-  const { process } = publisher;
-  await until('it has said so since', () => (process.statuses.at(-1)?.atMs ?? 0) > overMs && process.status.live, RETURN_MS);
+  const made = collectors[publisher.index] as PieceCollector;
+  const isBack = (): boolean => made.firstSince(overMs) !== undefined;
+  await until(`publisher ${publisher.index} publishes again`, isBack, RETURN_MS).catch((error: Error) => {
+    throw new Error(`${error.message}; its log: ${publisher.process.program.errors.slice(-2000)}`);
+  });
   const publishesMs = performance.now() - overMs;
   const connectedMs = await allConnected().then(
     () => performance.now() - overMs,
     () => Number.NaN,
   );
-  cycles.push({ fault, startMs, endMs: performance.now(), publishesMs, connectedMs });
+  cycles.push({ fault, startMs, endMs: performance.now(), publishesMs, connectedMs, victim: publisher.index });
 }
 
 /** The runner shows such lines of a file that passes too. */
@@ -125,6 +131,18 @@ function printCycles(): void {
   }
 }
 
+/** Where a viewer waited for longer than it should have. */
+function printSilences(): void {
+  for (const [index, { fault, victim, startMs, endMs }] of cycles.entries()) {
+    const gaps = recorders.map(({ frames }) => longestGapWithin(frames, startMs, endMs));
+    const after = gaps.map((gap) =>
+      gap === undefined ? 'nothing came' : `${Math.round(gap.lengthMs)} ms, ${Math.round(gap.fromMs - startMs)} ms after`,
+    );
+    const isLong = gaps.some((gap) => gap === undefined || gap.lengthMs > GAP_MS_MAX);
+    if (isLong) print(`cycle ${index}, ${fault} of publisher ${victim}: silent for ${after.join('; ')}`);
+  }
+}
+
 function packetTimes(kind: 'video' | 'audio'): readonly number[] {
   const lines = probe.output.split('\n').slice(0, -1);
   return lines.filter((line) => line.startsWith(kind)).map((line) => Number(line.split(',')[1]));
@@ -144,6 +162,7 @@ test(`publishers are killed and frozen in turn, ${CYCLES} times`, async () => {
     await runCycle(publisher, Math.floor(index / PUBLISHERS) % 2 === 0 ? 'kill' : 'freeze');
   }
   printCycles();
+  printSilences();
   for (const [index, { frames, fault }] of recorders.entries()) print(`viewer ${index}: ${frameOrder(frames)}, ended: ${fault ?? 'no'}`);
   for (const [index, { status }] of viewers.entries()) print(`viewer ${index}: ${status.holes} holes, ${status.timeouts} timeouts`);
   print(`ffprobe: ${packetTimes('video').length} pictures, ended: ${probe.exit === undefined ? 'no' : 'yes'}${probe.errors.slice(0, 500)}`);

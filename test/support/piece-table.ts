@@ -1,9 +1,9 @@
 /**
  * How far publishers of one channel agree, by what each said of the windows it made: pieces made, compared and equal, per pair.
  *
- * A window of one counts as compared when it came while the other was at work, wherever the other's numbers were: so a publisher that numbers the
+ * A window that either made is compared when it came while the other was at work, wherever the other's numbers were: so a publisher that numbers the
  * same media otherwise counts as unequal, not as incomparable. At work means between a margin after its first window of a run and a margin before
- * its last one. Equal means: the other has a piece with the same hash at the same place of the window of the same number.
+ * its last one. A piece is equal when both have it with the same hash at the same place of the window of the same number.
  */
 import type { MadeWindow } from './piece-collector.js';
 
@@ -43,27 +43,30 @@ export function countPieces(windows: readonly MadeWindow[]): number {
   return windows.reduce((sum, { pieces }) => sum + pieces.length, 0);
 }
 
-function comparePair(one: number, ofOne: readonly MadeWindow[], other: number, ofOther: readonly MadeWindow[]): PairCount {
-  const there = compareOneWay(ofOne, ofOther);
-  const back = compareOneWay(ofOther, ofOne);
-  const differing = [...new Set([...there.differing, ...back.differing])].sort((a, b) => a - b).slice(0, DIFFERING_MAX);
-  return { one, other, compared: there.compared + back.compared, equal: there.equal + back.equal, differing };
+export function comparePair(one: number, ofOne: readonly MadeWindow[], other: number, ofOther: readonly MadeWindow[]): PairCount {
+  const [mine, theirs] = [byNumber(ofOne), byNumber(ofOther)];
+  const numbers = new Set([...comparable(ofOne, ofOther), ...comparable(ofOther, ofOne)].map(({ number }) => number));
+  const differing: number[] = [];
+  let [compared, equal] = [0, 0];
+  for (const number of [...numbers].sort((a, b) => a - b)) {
+    const [pieces, others] = [mine.get(number)?.pieces ?? [], theirs.get(number)?.pieces ?? []];
+    const same = pieces.filter((hash, index) => hash === others[index]).length;
+    const most = Math.max(pieces.length, others.length);
+    compared += most;
+    equal += same;
+    if (same < most) differing.push(number);
+  }
+  return { one, other, compared, equal, differing: differing.slice(0, DIFFERING_MAX) };
 }
 
-function compareOneWay(
-  windows: readonly MadeWindow[],
-  others: readonly MadeWindow[],
-): PieceCount & { readonly differing: readonly number[] } {
+function byNumber(windows: readonly MadeWindow[]): ReadonlyMap<number, MadeWindow> {
+  return new Map(windows.map((window) => [window.number, window]));
+}
+
+/** What one made while the other was at work. */
+function comparable(windows: readonly MadeWindow[], others: readonly MadeWindow[]): readonly MadeWindow[] {
   const spans = workingSpans(others);
-  const known = new Map(others.map((window) => [window.number, window]));
-  const comparable = windows.filter(({ arrivedMs }) => spans.some(([startMs, endMs]) => arrivedMs >= startMs && arrivedMs <= endMs));
-  const equalOf = ({ number, pieces }: MadeWindow): number =>
-    pieces.filter((hash, index) => known.get(number)?.pieces[index] === hash).length;
-  return {
-    compared: countPieces(comparable),
-    equal: comparable.reduce((sum, window) => sum + equalOf(window), 0),
-    differing: comparable.filter((window) => equalOf(window) < window.pieces.length).map(({ number }) => number),
-  };
+  return windows.filter(({ arrivedMs }) => spans.some(([startMs, endMs]) => arrivedMs >= startMs && arrivedMs <= endMs));
 }
 
 /** From when to when each run of the publisher was surely at work. */
