@@ -166,6 +166,12 @@ export class AsfCutter {
     return this.#source === undefined || this.#base === undefined ? undefined : { epochId: this.#source.id, base: this.#base };
   }
 
+  /** Which window of the epoch a packet belongs to, on the same turn of the counter as the newest one. */
+  indexOf(locationId: number): number {
+    const source = this.#source;
+    return source === undefined ? 0 : placeOf(this.#unwrap(locationId), source.packetsPerWindow).index;
+  }
+
   /** Takes the numbering of another publisher of this source, as its windows show it: number − floor(first LocationId / N). Numbers still only grow. */
   adopt(numbering: AsfNumbering): void {
     this.#remember(numbering);

@@ -2,7 +2,7 @@
  * Unwraps the timestamps of one track and notices when its timeline breaks.
  *
  * Sources wrap at 2^32 ms (the field) or at 2^31 ms (ffmpeg and OBS mask the sign bit). Differences are taken modulo the right one,
- * so time inside Shoal only grows; the raw value stays in the tag. Rules 7 and 8 of the protocols sheet, 4.6 B.
+ * so time inside Shoal only grows. Rules 7 and 8 of the protocols sheet, 4.6 B.
  */
 import type { Milliseconds } from '../kernel/units.js';
 
@@ -23,8 +23,25 @@ export class SourceClock {
     return this.#lastRawMs !== undefined;
   }
 
+  /** The last timestamp read, and its time. */
+  get position(): { readonly rawMs: Milliseconds; readonly timeMs: Milliseconds } | undefined {
+    return this.#lastRawMs === undefined ? undefined : { rawMs: this.#lastRawMs, timeMs: this.#lastMs };
+  }
+
   stop(): void {
     this.#lastRawMs = undefined;
+  }
+
+  /** From now on a tag stamped `rawMs` has the time `timeMs`. */
+  set(rawMs: Milliseconds, timeMs: Milliseconds): void {
+    this.#lastRawMs = rawMs;
+    this.#lastMs = timeMs;
+  }
+
+  /** Goes on from where another clock of the same track stands. */
+  takeOver(other: SourceClock): void {
+    this.#lastRawMs = other.#lastRawMs;
+    this.#lastMs = other.#lastMs;
   }
 
   /**
@@ -37,8 +54,7 @@ export class SourceClock {
     if (other.#lastRawMs === undefined) return true;
     const stepMs = other.#stepTo(rawMs);
     if (Math.abs(stepMs) > withinMs) return false;
-    this.#lastRawMs = rawMs;
-    this.#lastMs = other.#lastMs + stepMs;
+    this.set(rawMs, other.#lastMs + stepMs);
     return true;
   }
 

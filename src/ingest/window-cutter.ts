@@ -1,9 +1,9 @@
 /**
  * Cuts one FLV source into windows: from its tags alone, never from the wall clock or the moment we joined.
  *
- * Window n holds the tags whose time lies in [n·W, (n+1)·W) of the source's timeline, plus a constant that only changes at a
+ * Window n holds the tags whose time lies in [n·W, (n+1)·W) of the channel's timeline, plus a constant that only changes at a
  * discontinuity. Two publishers of one source therefore make byte-identical windows with equal numbers, from the first window that
- * both saw whole. The rules are those of the protocols sheet, 4.6 B, with three measured departures (docs/decisions/0002-windows.md):
+ * both saw whole. The rules are those of the protocols sheet, 4.6 B, with measured departures (docs/decisions/0002-windows.md and 0008-redundancy.md):
  *
  * - Cuts lie on a time grid instead of at key frames, because a window must not be as long as the encoder's GOP (ffmpeg's default
  *   is 10 s) if the delay is to stay under it; key frames are marked inside the window instead.
@@ -11,13 +11,19 @@
  *   another publisher has closed already, and a window can close as soon as every track has passed its end, without a second of waiting.
  * - A track that falls 2 s of the other track's time behind is waited for no longer; what it delivers late for a closed window is dropped. So
  *   tracks may be interleaved in any way that keeps them less than 2 s apart: the windows are the same. A track that stops costs those 2 s.
+ * - Tags carry their time on the channel's timeline, modulo 2^32. A source's own timestamps are that time until its first wrap; a publisher whose
+ *   server counts from another zero is told by an anchor where its times lie (`timeline-aligner.ts`). So neither the server's zero nor the
+ *   modulus of its wraps shows in a window.
  *
  * Canonical bytes of a window: the video header, then the audio header in force, at the time of the first tag; then the tags by
  * time, video before audio at equal times, each track in its own order. A header that changes inside the window stands before the first tag
  * it governs (video: a key frame). Left out: script data, end of sequence, commands, empty tags, repeated headers.
  *
- * A wrap of the source's times (after 24.9 or 49.7 days) leaves no trace in the windows of whoever saw it; who joins after it cannot know of it and
- * counts from the wrapped times. Two publishers on either side of a wrap therefore do not agree.
+ * **Runs.** A stretch of source without a break is a run. A run ends where a track's times jump (rule 8), or where headers follow an end of
+ * sequence (rule 9: the encoder came back, and its server spliced it on). Everybody who watches the source sees the same tags up to there, so what is
+ * open is whole. The next run begins at a key frame. Its times are the source's own: if they go on where the last run stopped, so do the numbers, and what
+ * falls into the last window of the old run opens the first one of the new; otherwise numbers are raised by the smallest multiple of 16 that lets them
+ * grow. All of that follows from the tags, so publishers that watched name the new run alike without talking.
  *
  * Memory is bounded by the windows that are open at once, 2 s and one more, each at most `WINDOW_BYTES_MAX` and `ENTRIES_MAX` tags.
  */
@@ -39,11 +45,34 @@ export interface CutWindow {
   readonly previous: WindowNumber | null;
   /** The timeline before this window has no continuation: players must be told. */
   readonly discontinuity: boolean;
-  /** Source time of the window's grid line, unwrapped. */
+  /** Time of the window's grid line on the channel's timeline. */
   readonly startMs: Milliseconds;
   readonly durationMs: Milliseconds;
   readonly bytes: Uint8Array;
   readonly keyMarks: readonly KeyMark[];
+}
+
+/** Where a connection's timestamps lie on the channel's timeline, which another publisher, or we ourselves, have begun. */
+export interface TimelineAnchor {
+  /** A timestamp of this connection, as it stands in a tag. */
+  readonly rawMs: Milliseconds;
+  /** The time of such a tag on the channel's timeline. */
+  readonly timeMs: Milliseconds;
+  /** Window number minus grid number, while this timeline lasts. */
+  readonly base: number;
+  /** Others have windows right up to ours: there is no break before our first one. */
+  readonly unbroken: boolean;
+}
+
+/** How a connection to the source begins. */
+export interface CutterStart {
+  /**
+   * `start`: the source begins with us, and the first window is whole however little is in it. `middle`: it was on the air before, and
+   * windows that we may not have seen whole are left out, one to two seconds of media.
+   */
+  readonly joined: 'start' | 'middle';
+  /** Left out for a timeline of our own. */
+  readonly anchor?: TimelineAnchor | undefined;
 }
 
 export interface WindowCutterOptions {
@@ -51,10 +80,7 @@ export interface WindowCutterOptions {
   readonly windowMs: Milliseconds;
   /** No window gets a number below this one. */
   readonly firstNumber?: WindowNumber;
-  /**
-   * `start` (the default): the source begins with us, and the first window is whole however little is in it. `middle`: it was on the air before, and
-   * windows that we may not have seen whole are left out, one to two seconds of media.
-   */
+  /** As in `CutterStart`, for the first connection; `start` if left out. */
   readonly joined?: 'start' | 'middle';
 }
 
@@ -73,6 +99,8 @@ const ENTRIES_MAX = 20_000;
  * with the same numbers.
  */
 const BASE_STEP_WINDOWS = 16;
+/** What an FLV tag can say of a time. */
+const TIMESTAMPS = 0x1_0000_0000;
 
 interface Entry {
   readonly tag: FlvTag;
@@ -97,6 +125,8 @@ class Track {
   pendingHeader: FlvTag | undefined;
   /** HDR metadata that stands directly before a key frame stays (rule: left out otherwise). */
   pendingMetadata: FlvTag | undefined;
+  /** The encoder said that this track ends. */
+  ended = false;
 }
 
 /** Codec headers by track order, video first. */
@@ -111,11 +141,14 @@ class OpenWindow {
 
 export class WindowCutter {
   readonly #windowMs: Milliseconds;
-  readonly #joined: 'start' | 'middle';
+  #joined: 'start' | 'middle';
+  #anchor: TimelineAnchor | undefined;
   #tracks: { video: Track; audio: Track } = { video: new Track(), audio: new Track() };
   #open = new Map<number, OpenWindow>();
   /** Grid number of the next window that may still receive tags. */
   #nextGrid: number | undefined;
+  /** Windows of this run below this one are folded into it: it follows the last run without a gap in the numbers. */
+  #firstGrid = 0;
   /** Window number = grid number + base. */
   #base = 0;
   #lowestNumber: WindowNumber;
@@ -123,7 +156,7 @@ export class WindowCutter {
   /** In force at the end of the last closed window. */
   #headers: Headers = [undefined, undefined];
   #previous: WindowNumber | null = null;
-  #broken = false;
+  #broken = true;
   #droppedTags = 0;
 
   constructor(options: WindowCutterOptions) {
@@ -137,60 +170,119 @@ export class WindowCutter {
     return this.#droppedTags;
   }
 
+  /** Window number minus grid number in the run under way. */
+  get base(): number {
+    return this.#base;
+  }
+
+  /** No window gets a number below this one: those before it are used up, or reached by a run that ended. */
+  get lowestNumber(): WindowNumber {
+    return this.#lowestNumber;
+  }
+
+  /** A timestamp of the connection and its time on the channel's timeline; undefined before the first frame of a run. */
+  get position(): { readonly rawMs: Milliseconds; readonly timeMs: Milliseconds } | undefined {
+    return this.#tracks.video.clock.position ?? this.#tracks.audio.clock.position;
+  }
+
   /** Takes one tag in arrival order and returns the windows it completed, in order. */
   push(tag: FlvTag): readonly CutWindow[] {
     if (tag.type !== VIDEO && tag.type !== AUDIO) return [];
     const sort = classifyTag(tag);
     const track = tag.type === VIDEO ? this.#tracks.video : this.#tracks.audio;
-    if (sort.kind === 'header') {
-      // Headers carry arbitrary times (0, or the moment a player joined): only their bytes count.
-      const known = track.pendingHeader ?? track.header;
-      if (!known || !sameBytes(known.body, tag.body)) track.pendingHeader = tag;
-      return [];
+    switch (sort.kind) {
+      case 'header':
+        return this.#header(tag, track);
+      case 'metadata':
+        track.pendingMetadata = tag;
+        return [];
+      case 'end':
+        track.ended = true;
+        return [];
+      case 'frame':
+        return this.#frame(tag, sort, track);
+      default:
+        return [];
     }
-    if (sort.kind === 'metadata') {
-      track.pendingMetadata = tag;
-      return [];
-    }
-    if (sort.kind !== 'frame') return [];
-    return this.#frame(tag, sort, track);
   }
 
   /** The source said that it ends here: what is open is whole. */
   flush(): readonly CutWindow[] {
-    const done: CutWindow[] = [];
-    for (const grid of [...this.#open.keys()].sort((a, b) => a - b)) done.push(...this.#close(grid));
+    const done = [...this.#open.keys()].sort((a, b) => a - b).flatMap((grid) => this.#close(grid));
+    this.#skipReached();
     this.#startOver();
     return done;
   }
 
-  /** The publisher is gone or replaced: unfinished windows are dropped, headers forgotten, and what comes next starts a new run. */
-  discontinuity(): void {
+  /** A new connection to the source, or a new place on the timeline: unfinished windows are dropped, headers forgotten. */
+  begin(start: CutterStart): void {
+    if (!start.anchor) this.#skipReached();
     this.#startOver();
     this.#tracks = { video: new Track(), audio: new Track() };
+    this.#joined = start.joined;
+    this.#anchor = start.anchor;
+  }
+
+  /** Takes a number for used, by this publisher or by another. */
+  skipTo(number: WindowNumber): void {
+    this.#lowestNumber = Math.max(this.#lowestNumber, number);
+  }
+
+  /** Headers carry arbitrary times (0, or the moment a player joined): only their bytes count. */
+  #header(tag: FlvTag, track: Track): readonly CutWindow[] {
+    const spliced = track.ended && track === this.#tracks.video && this.#nextGrid !== undefined;
+    const done = spliced ? this.#splice() : [];
+    const into = tag.type === VIDEO ? this.#tracks.video : this.#tracks.audio;
+    const known = into.pendingHeader ?? into.header;
+    if (!known || !sameBytes(known.body, tag.body)) into.pendingHeader = tag;
+    return done;
+  }
+
+  /** An encoder came back behind its own end, on the same times: another run, which all who watch see begin here. */
+  #splice(): readonly CutWindow[] {
+    const { video, audio } = this.#tracks;
+    const done = this.flush();
+    this.#firstGrid = this.#lowestNumber - this.#base;
+    this.#joined = 'start';
+    this.#anchor = undefined;
+    for (const [from, to] of [
+      [video, this.#tracks.video],
+      [audio, this.#tracks.audio],
+    ] as const) {
+      to.clock.takeOver(from.clock);
+    }
+    return done;
   }
 
   #frame(tag: FlvTag, sort: TagClass, track: Track): readonly CutWindow[] {
     const other = track === this.#tracks.video ? this.#tracks.audio : this.#tracks.video;
-    if (!track.clock.started && !track.clock.join(other.clock, tag.timestampMs)) {
+    if (!track.clock.started && !this.#startClock(track, other, tag.timestampMs)) {
       // Left over from a timeline that the other track has left already.
       this.#droppedTags += 1;
       return [];
     }
     const timeMs = this.#timeOf(tag, track, other);
     if (timeMs === undefined) {
-      this.#startOver();
+      this.#jump();
       return this.push(tag);
     }
     if (this.#nextGrid === undefined) {
       if (!this.#startAt(sort, timeMs, tag)) return [];
       // The track that starts the run sets the timeline; the other one has to fit it.
-      other.clock.stop();
+      if (!this.#anchor) other.clock.stop();
     }
     track.firstMs ??= timeMs;
     track.latestMs = Math.max(track.latestMs ?? timeMs, timeMs);
-    this.#place(tag, sort, track, track.latestMs);
+    this.#place({ ...tag, timestampMs: timestampOf(timeMs) }, sort, track, track.latestMs);
     return this.#closePassed();
+  }
+
+  /** On the channel's timeline if we know where that is, else beside the other track. */
+  #startClock(track: Track, other: Track, rawMs: Milliseconds): boolean {
+    if (!this.#anchor || other.clock.started) return track.clock.join(other.clock, rawMs);
+    const anchored = new SourceClock();
+    anchored.set(this.#anchor.rawMs, this.#anchor.timeMs);
+    return track.clock.join(anchored, rawMs, Number.POSITIVE_INFINITY);
   }
 
   /** Undefined when the tag belongs to another timeline. A track that comes back after a long pause, beside the other, belongs to this one. */
@@ -200,19 +292,32 @@ export class WindowCutter {
     return track.clock.join(other.clock, tag.timestampMs, TRACK_LAG_MS) ? track.clock.read(tag.timestampMs) : undefined;
   }
 
+  /** A break that everybody who watches the source sees: what follows is seen from its beginning, on the source's own times. */
+  #jump(): void {
+    this.#skipReached();
+    this.#startOver();
+    this.#joined = 'start';
+    this.#anchor = undefined;
+  }
+
   /** A run starts at a key frame, or at the first audio frame of a source that has announced no video. */
   #startAt(sort: TagClass, timeMs: Milliseconds, tag: FlvTag): boolean {
     const hasVideo = this.#tracks.video.pendingHeader !== undefined || this.#tracks.video.header !== undefined;
     if (tag.type === VIDEO ? !sort.key : hasVideo) return false;
     const grid = Math.floor(timeMs / this.#windowMs);
-    this.#base = Math.max(0, Math.ceil((this.#lowestNumber - grid) / BASE_STEP_WINDOWS) * BASE_STEP_WINDOWS);
-    this.#nextGrid = grid;
+    // On behind a splice, where numbers go on with the times.
+    const foldedWindows = Math.ceil(BACKWARD_JUMP_MS / this.#windowMs) + 1;
+    const goesOn = this.#firstGrid > 0 && grid + this.#base + foldedWindows >= this.#lowestNumber;
+    if (this.#anchor) this.#base = this.#anchor.base;
+    else if (!goesOn) this.#base = baseFor(grid, this.#lowestNumber);
+    this.#firstGrid = goesOn ? Math.max(grid, this.#firstGrid) : grid;
+    this.#nextGrid = this.#firstGrid;
     this.#runStartMs = timeMs;
     return true;
   }
 
   #place(tag: FlvTag, sort: TagClass, track: Track, timeMs: Milliseconds): void {
-    const grid = Math.floor(timeMs / this.#windowMs);
+    const grid = Math.max(this.#firstGrid, Math.floor(timeMs / this.#windowMs));
     if (grid < (this.#nextGrid ?? 0)) {
       this.#droppedTags += 1;
       return;
@@ -318,14 +423,23 @@ export class WindowCutter {
     if (!open) return [];
     const headers = this.#headersInForce();
     this.#headers = [open.changed[0] ?? this.#headers[0], open.changed[1] ?? this.#headers[1]];
-    if (open.entries.every((entry) => entry.header) || !this.#isWhole(grid)) return [];
+    if (open.entries.every((entry) => entry.header)) return [];
     const number = grid + this.#base;
+    const unbroken = this.#anchor?.unbroken === true;
+    // Numbers may lie below when we are put back to where others are; they have been used then.
+    if (!this.#isWhole(grid) || number < this.#lowestNumber) {
+      if (unbroken && number >= 0) this.#previous = number;
+      return [];
+    }
     const startMs = grid * this.#windowMs;
     const { bytes, keyMarks } = canonicalBytes(open.entries, headers, startMs);
+    const first = this.#broken;
+    // Of a run that others have begun, the window before our first one exists, though we have not seen it.
+    const before = this.#previous ?? (unbroken && number > 0 ? number - 1 : null);
     const window = {
       number,
-      previous: this.#previous,
-      discontinuity: this.#broken || this.#previous === null,
+      previous: first && !unbroken ? null : before,
+      discontinuity: first && !unbroken,
       startMs,
       durationMs: this.#windowMs,
       bytes,
@@ -337,6 +451,14 @@ export class WindowCutter {
     return [window];
   }
 
+  /** Another publisher may have closed the windows that we only began. */
+  #skipReached(): void {
+    const { video, audio } = this.#tracks;
+    const latestMs = Math.max(video.latestMs ?? Number.NEGATIVE_INFINITY, audio.latestMs ?? Number.NEGATIVE_INFINITY);
+    if (this.#nextGrid === undefined || !Number.isFinite(latestMs)) return;
+    this.skipTo(Math.max(this.#firstGrid, Math.floor(latestMs / this.#windowMs)) + this.#base + 1);
+  }
+
   #startOver(): void {
     const { video, audio } = this.#tracks;
     this.#tracks = { video: new Track(), audio: new Track() };
@@ -346,8 +468,19 @@ export class WindowCutter {
     this.#open.clear();
     this.#headers = [undefined, undefined];
     this.#nextGrid = undefined;
+    this.#firstGrid = 0;
+    this.#previous = null;
     this.#broken = true;
   }
+}
+
+/** The smallest base of its step that gives a grid number a window number of `lowest` or more. */
+export function baseFor(grid: number, lowest: WindowNumber): number {
+  return Math.max(0, Math.ceil((lowest - grid) / BASE_STEP_WINDOWS) * BASE_STEP_WINDOWS);
+}
+
+function timestampOf(timeMs: Milliseconds): Milliseconds {
+  return ((timeMs % TIMESTAMPS) + TIMESTAMPS) % TIMESTAMPS;
 }
 
 /** Sorts and writes a window; see the file header for the order. */

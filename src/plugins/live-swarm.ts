@@ -16,13 +16,15 @@ import { Malformed } from '../kernel/errors.js';
 import type { Hasher, Log, Signer, Verifier } from '../kernel/ports.js';
 import { Rng } from '../kernel/rng.js';
 import type { TokenBucket } from '../kernel/token-bucket.js';
-import type { InfoHash, Milliseconds } from '../kernel/units.js';
+import type { InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
 import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
 import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '../relay/exchange/live-exchange.js';
 import { type LiveMessage, liveCodec } from '../relay/exchange/live-message.js';
 import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../relay/exchange/live-parameters.js';
+import type { Outlook } from '../relay/exchange/swarm-outlook.js';
 import type { ShoalConfig } from './config.js';
 import { openSigner } from './open-channel.js';
+import { PublisherRecord } from './publisher-record.js';
 import { TrafficMeter } from './traffic-meter.js';
 
 /** What all channels of a process share. */
@@ -60,6 +62,7 @@ export class LiveSwarm {
   readonly #options: LiveSwarmOptions;
   readonly #log: Log;
   readonly #meter = new TrafficMeter();
+  readonly #record: PublisherRecord;
   readonly #swarm: Swarm;
   readonly #trackers: TrackerClient;
   readonly #sampler: NodeJS.Timeout;
@@ -73,6 +76,7 @@ export class LiveSwarm {
     this.#context = context;
     this.#options = options;
     this.#log = context.log.child({ channel: options.id });
+    this.#record = new PublisherRecord(this.#log);
     const { maxConnections, targetConnections } = context.config.swarm;
     if (options.descriptor) this.#begin(options.descriptor);
     this.#swarm = context.network.join({
@@ -102,6 +106,24 @@ export class LiveSwarm {
   command(command: LiveCommand): void {
     if (command.kind === 'publish') this.#lastMediaMs = systemClock.nowMs();
     this.#engine?.command(command);
+  }
+
+  /** Two publishers show different content under one number; the first one is followed here. */
+  noteConflict(number: WindowNumber, publishers: readonly [Uint8Array, Uint8Array]): void {
+    this.#record.noteConflict(number, publishers, systemClock.nowMs());
+  }
+
+  /** What the other publishers do, as neighbours tell. */
+  outlook(): Outlook {
+    return (
+      this.#exchange?.outlook(systemClock.nowMs()) ?? {
+        upMs: 0,
+        neighbours: 0,
+        publishers: 0,
+        head: null,
+        quietMs: Number.POSITIVE_INFINITY,
+      }
+    );
   }
 
   async stop(): Promise<void> {
@@ -135,6 +157,9 @@ export class LiveSwarm {
       holes: figures?.windowsSkipped ?? 0,
       timeouts: figures?.firstTimeouts ?? 0,
       players,
+      publishers: this.#record.publishers(nowMs),
+      conflict: this.#record.conflict(nowMs),
+      alignment: null,
     };
   }
 
@@ -174,8 +199,10 @@ export class LiveSwarm {
   #onEvent(event: LiveEvent): void {
     if (event.kind === 'window') {
       this.#lastMediaMs = systemClock.nowMs();
+      this.#record.noteWindow(event.publisher, this.#lastMediaMs);
       this.#delayMs = this.#delayMs === null ? event.delayMs : this.#delayMs + (event.delayMs - this.#delayMs) / 4;
     }
+    if (event.kind === 'conflict') this.noteConflict(event.number, event.publishers);
     this.#options.onEvent(event);
   }
 

@@ -4,14 +4,17 @@
  * The local endpoints are fed from the windows, as a viewer's are, so that both serve the same.
  */
 
+import type { AlignmentEffect, SurveyedWindow } from '../ingest/aligned-cutter.js';
+import { AsfAligner } from '../ingest/asf-aligner.js';
 import { type AsfCut, AsfCutter } from '../ingest/asf-cutter.js';
 import type { SourceLifeEvent } from '../ingest/source-life.js';
 import { nodeHasher } from '../io/crypto.js';
 import { MmsSource } from '../io/mms/mms-source.js';
+import { systemClock } from '../io/system-clock.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
 import type { Rng } from '../kernel/rng.js';
-import type { Milliseconds } from '../kernel/units.js';
+import type { Milliseconds, WindowNumber } from '../kernel/units.js';
 import type { AsfHeader } from '../media/asf-header.js';
 import type { ChannelOutput } from './channel-output.js';
 import type { ChannelSink, ChannelSource } from './channel-source.js';
@@ -24,12 +27,16 @@ export interface PulledSourceOptions {
   readonly log: Log;
 }
 
+const TICK_MS: Milliseconds = 200;
+
 export class PulledSource implements ChannelSource {
   readonly container = 'asf';
   readonly #options: PulledSourceOptions;
   #sink: ChannelSink | undefined;
   #cutter: AsfCutter | undefined;
+  #aligner: AsfAligner | undefined;
   #source: MmsSource | undefined;
+  #ticker: NodeJS.Timeout | undefined;
 
   constructor(options: PulledSourceOptions) {
     this.#options = options;
@@ -41,10 +48,21 @@ export class PulledSource implements ChannelSource {
     const { firstNumber, numbering, numberingAbove } = sink;
     const goingOn = numbering ? { numbering, numberingAbove } : {};
     this.#cutter = new AsfCutter({ windowMs, hasher: nodeHasher, firstNumber, ...goingOn });
+    this.#aligner = new AsfAligner(this.#cutter);
+    this.#ticker = setInterval(() => this.#carryOut(this.#aligner?.tick(sink.outlook(), systemClock.nowMs())), TICK_MS);
     this.#source = MmsSource.open({ url, rng, log, onEvent: (event) => this.#onEvent(event) });
   }
 
+  surveyed(window: SurveyedWindow): void {
+    this.#carryOut(this.#aligner?.surveyed(window, systemClock.nowMs()));
+  }
+
+  doubted(_number: WindowNumber, _published: boolean): void {
+    this.#carryOut(this.#aligner?.doubted(systemClock.nowMs()));
+  }
+
   stop(): void {
+    clearInterval(this.#ticker);
     this.#source?.stop();
   }
 
@@ -66,6 +84,8 @@ export class PulledSource implements ChannelSource {
 
   #onState({ state, detail, retryMs }: Extract<SourceLifeEvent, { kind: 'state' }>): void {
     const { log } = this.#options;
+    if (state === 'live') this.#carryOut(this.#aligner?.connected(systemClock.nowMs()));
+    if (state === 'lost') this.#carryOut(this.#aligner?.disconnected(systemClock.nowMs()));
     if (state === 'refused') log.error(`the source cannot be used, and is not tried again: ${detail}`);
     else if (state === 'lost') log.warn(`the source is lost: ${detail}`, { retryMs });
     else log.info(`the source is ${state}`, { detail });
@@ -84,10 +104,30 @@ export class PulledSource implements ChannelSource {
       this.#sink?.describe(cut.epoch.canonicalHeader);
       void this.#options.output.setAsfHeader(cut.epoch.canonicalHeader);
     }
-    if (cut.windows.length === 0) return;
-    const numbering = this.#cutter?.numbering;
-    if (numbering) this.#sink?.remember(numbering);
     for (const window of cut.windows) this.#options.output.pushWindow(window);
-    this.#sink?.publish(cut.windows);
+    this.#carryOut(this.#aligner?.push(cut, systemClock.nowMs()));
+  }
+
+  #carryOut(effects: readonly AlignmentEffect[] = []): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'publish': {
+          const numbering = this.#cutter?.numbering;
+          if (numbering) this.#sink?.remember(numbering);
+          this.#sink?.publish([effect.window], effect.confirm);
+          break;
+        }
+        case 'survey':
+          this.#sink?.survey(effect.count);
+          break;
+        case 'state':
+          this.#options.log.info(`the source is ${effect.state}: ${effect.detail}`);
+          this.#sink?.report({ state: effect.state, detail: effect.detail, offsetMs: 0 });
+          break;
+        case 'conflict':
+          this.#sink?.conflict(effect.number, effect.publisher);
+          break;
+      }
+    }
   }
 }

@@ -2,11 +2,12 @@
  * A source that somebody pushes to the station over RTMP: taps the media host and cuts what comes into windows.
  */
 
-import { WindowCutter } from '../ingest/window-cutter.js';
+import type { SurveyedWindow } from '../ingest/aligned-cutter.js';
 import type { MediaHost } from '../io/rtmp/media-host.js';
 import type { Log } from '../kernel/ports.js';
-import type { Bytes, Milliseconds } from '../kernel/units.js';
-import { classifyTag, type FlvTag, SCRIPT, VIDEO, withoutSetDataFrame } from '../media/flv.js';
+import type { Milliseconds, WindowNumber } from '../kernel/units.js';
+import { type FlvTag, SCRIPT } from '../media/flv.js';
+import { AlignedSource } from './aligned-source.js';
 import type { ChannelOutput } from './channel-output.js';
 import type { ChannelSink, ChannelSource } from './channel-source.js';
 
@@ -18,26 +19,19 @@ export interface PushedSourceOptions {
   readonly log: Log;
 }
 
-/** Script data beyond this is an attack or a picture, not metadata (protocols sheet 6.4, row 25). */
-const METADATA_BYTES_MAX: Bytes = 16 * 1024;
-
 export class PushedSource implements ChannelSource {
   readonly container = 'flv';
   readonly #options: PushedSourceOptions;
-  #sink: ChannelSink | undefined;
-  #cutter: WindowCutter | undefined;
+  #source: AlignedSource | undefined;
   #untap: (() => void) | undefined;
-  /** The publisher has said that its stream ends: what is open may be published as it is. */
-  #ended = false;
 
   constructor(options: PushedSourceOptions) {
     this.#options = options;
   }
 
   start(sink: ChannelSink): void {
-    const { host, streamPath, windowMs } = this.#options;
-    this.#sink = sink;
-    this.#cutter = new WindowCutter({ windowMs, firstNumber: sink.firstNumber });
+    const { host, streamPath, windowMs, log } = this.#options;
+    this.#source = new AlignedSource({ windowMs, sink, log });
     this.#untap = host.tap(streamPath, {
       onTag: (tag) => this.#onTag(tag),
       onPublisherStart: () => this.#onPublisherStart(),
@@ -45,34 +39,34 @@ export class PushedSource implements ChannelSource {
     });
   }
 
+  surveyed(window: SurveyedWindow): void {
+    this.#source?.surveyed(window);
+  }
+
+  doubted(number: WindowNumber, published: boolean): void {
+    this.#source?.doubted(number, published);
+  }
+
   stop(): void {
     this.#untap?.();
+    this.#source?.stop();
   }
 
   #onPublisherStart(): void {
     this.#options.log.info('a publisher is on the air');
-    this.#ended = false;
-    this.#cutter?.discontinuity();
     this.#options.output.discontinuity();
+    this.#source?.connected('push');
   }
 
   /** What is open when a publisher vanishes is not published: another publisher of the source may have the whole of it. */
   #onPublisherEnd(reason: string, clean: boolean): void {
     this.#options.log.info('the publisher has left', { reason });
-    if (this.#ended || clean) this.#sink?.publish(this.#cutter?.flush() ?? []);
-    this.#cutter?.discontinuity();
+    this.#source?.disconnected(clean);
   }
 
   #onTag(tag: FlvTag): void {
-    if (tag.type === SCRIPT) this.#describe(tag);
-    if (tag.type === VIDEO && classifyTag(tag).kind === 'end') this.#ended = true;
+    if (tag.type === SCRIPT) this.#source?.describe(tag);
     this.#options.output.pushTag(tag);
-    this.#sink?.publish(this.#cutter?.push(tag) ?? []);
-  }
-
-  #describe(tag: FlvTag): void {
-    const metadata = withoutSetDataFrame(tag.body).slice();
-    if (metadata.length <= METADATA_BYTES_MAX) this.#sink?.describe(metadata);
-    else this.#options.log.warn(`script metadata of ${metadata.length} bytes is left out, at most ${METADATA_BYTES_MAX} are passed on`);
+    this.#source?.push(tag);
   }
 }

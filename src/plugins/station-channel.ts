@@ -4,6 +4,7 @@
  * Window numbers only grow, also over restarts: numbers are reserved on disk before they are used, and a new start goes on above them.
  */
 
+import type { SwarmOutlook, TimelineRecord } from '../ingest/aligned-cutter.js';
 import type { AsfNumbering } from '../ingest/asf-cutter.js';
 import { canonicalSource, channelId, encodeDescriptor } from '../ingest/channel.js';
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/channel-link.js';
@@ -17,8 +18,9 @@ import type { InfoHash, WindowNumber } from '../kernel/units.js';
 import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
 import type { LocalChannel, WatchAddresses } from '../relay/endpoints/local-channel.js';
 import type { TagFeed } from '../relay/endpoints/tag-feed.js';
+import type { LiveEvent } from '../relay/exchange/live-exchange.js';
 import type { ChannelOutput, Container } from './channel-output.js';
-import type { ChannelSink, ChannelSource } from './channel-source.js';
+import type { Alignment, ChannelSink, ChannelSource } from './channel-source.js';
 import { LiveSwarm, type SwarmContext } from './live-swarm.js';
 import { openSigner } from './open-channel.js';
 
@@ -72,6 +74,7 @@ export class StationChannel implements LocalChannel, ChannelSink {
   readonly output: ChannelOutput;
   readonly firstNumber: WindowNumber;
   readonly numberingAbove: WindowNumber;
+  readonly publisherKey: Uint8Array;
   readonly #options: StationChannelOptions;
   readonly #log: Log;
   readonly #swarm: LiveSwarm;
@@ -79,6 +82,8 @@ export class StationChannel implements LocalChannel, ChannelSink {
   /** No number above this one has been used, also by earlier runs. */
   #reservedNumber: WindowNumber;
   #numbering: AsfNumbering | undefined;
+  #timeline: TimelineRecord | undefined;
+  #alignment: Alignment | undefined;
 
   /** @throws ShoalError `CHANNEL_NAME` when the source cannot be part of a descriptor. */
   constructor(options: StationChannelOptions) {
@@ -98,10 +103,13 @@ export class StationChannel implements LocalChannel, ChannelSink {
     const saved = this.#load();
     this.#lastNumber = this.#reservedNumber = saved.lastNumber;
     this.#numbering = saved.numbering;
+    this.#timeline = saved.timeline;
     this.firstNumber = this.#lastNumber === 0 ? 0 : this.#lastNumber + 1;
     this.numberingAbove = this.#lastNumber - RESERVED_WINDOWS;
     const signing = declared.open ? openSigner(descriptor) : signer;
-    this.#swarm = new LiveSwarm(context, { id: this.id, descriptor, signer: signing, trackers, peers: [], onEvent: () => undefined });
+    this.publisherKey = signing.publicKey;
+    const onEvent = (event: LiveEvent): void => this.#onEvent(event);
+    this.#swarm = new LiveSwarm(context, { id: this.id, descriptor, signer: signing, trackers, peers: [], onEvent });
   }
 
   get feed(): TagFeed {
@@ -120,12 +128,39 @@ export class StationChannel implements LocalChannel, ChannelSink {
     await Promise.all([this.output.stop(), this.#swarm.stop()]);
   }
 
-  publish(windows: readonly CutWindow[]): void {
+  publish(windows: readonly CutWindow[], confirm = false): void {
     for (const content of windows) {
       this.#lastNumber = Math.max(this.#lastNumber, content.number);
       if (this.#lastNumber > this.#reservedNumber) this.#reserve(this.#lastNumber + RESERVED_WINDOWS);
-      this.#swarm.command({ kind: 'publish', content });
+      this.#swarm.command({ kind: 'publish', content, confirm });
     }
+  }
+
+  get timeline(): TimelineRecord | undefined {
+    return this.#timeline;
+  }
+
+  /** Saved with the numbers, often enough to tell a source that goes on from one that began anew. */
+  rememberTimeline(record: TimelineRecord): void {
+    const isMoved = this.#timeline?.base !== record.base;
+    this.#timeline = record;
+    if (isMoved) this.#save();
+  }
+
+  outlook(): SwarmOutlook {
+    return this.#swarm.outlook();
+  }
+
+  survey(count: number): void {
+    this.#swarm.command({ kind: 'survey', count });
+  }
+
+  report(alignment: Alignment): void {
+    this.#alignment = alignment;
+  }
+
+  conflict(number: WindowNumber, publisher: Uint8Array): void {
+    this.#swarm.noteConflict(number, [this.publisherKey, publisher]);
   }
 
   get numbering(): AsfNumbering | undefined {
@@ -144,11 +179,19 @@ export class StationChannel implements LocalChannel, ChannelSink {
   }
 
   status(): ChannelStatus {
-    return this.#swarm.status(this.#options.players());
+    return { ...this.#swarm.status(this.#options.players()), alignment: this.#alignment ?? null };
   }
 
   watch(): WatchAddresses {
     return this.#options.watch();
+  }
+
+  #onEvent(event: LiveEvent): void {
+    const { source } = this.#options;
+    if (event.kind === 'doubt') return source.doubted(event.number, event.published);
+    if (event.kind !== 'surveyed') return;
+    const { manifest, bytes, publisher } = event;
+    source.surveyed({ number: manifest.number, startMs: manifest.startMs, bytes, publisher });
   }
 
   get #stateName(): string {
@@ -169,7 +212,11 @@ export class StationChannel implements LocalChannel, ChannelSink {
     const { epochId, base } = this.#numbering ?? {};
     const numbering = epochId && { epochId: Buffer.from(epochId).toString('hex'), base };
     try {
-      saveState(this.#options.context.config.dataDir, this.#stateName, { lastNumber: this.#reservedNumber, numbering });
+      saveState(this.#options.context.config.dataDir, this.#stateName, {
+        lastNumber: this.#reservedNumber,
+        numbering,
+        timeline: this.#timeline,
+      });
     } catch (error) {
       this.#log.warn('the window number cannot be saved', { error: error instanceof Error ? error.message : String(error) });
     }
@@ -179,16 +226,19 @@ export class StationChannel implements LocalChannel, ChannelSink {
 interface SavedNumbers {
   readonly lastNumber: WindowNumber;
   readonly numbering: AsfNumbering | undefined;
+  readonly timeline: TimelineRecord | undefined;
 }
 
 /** What can be believed of a state file. */
 function savedNumbers(state: unknown): SavedNumbers {
-  const { lastNumber, numbering } = Object(state) as { lastNumber?: unknown; numbering?: unknown };
+  const { lastNumber, numbering, timeline } = Object(state) as { lastNumber?: unknown; numbering?: unknown; timeline?: unknown };
   const { epochId, base } = Object(numbering) as { epochId?: unknown; base?: unknown };
+  const record = Object(timeline) as { base?: unknown; timeMs?: unknown };
   const isNumbering = typeof epochId === 'string' && EPOCH_ID.test(epochId) && isCount(base);
   return {
     lastNumber: isCount(lastNumber) ? lastNumber : 0,
     numbering: isNumbering ? { epochId: new Uint8Array(Buffer.from(epochId, 'hex')), base } : undefined,
+    timeline: isCount(record.base) && isCount(record.timeMs) ? { base: record.base, timeMs: record.timeMs } : undefined,
   };
 }
 

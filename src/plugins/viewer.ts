@@ -125,6 +125,7 @@ export class Viewer implements LocalChannel, Plugin, Endpoints {
   #onEvent(event: LiveEvent): void {
     if (event.kind === 'metadata') return this.#describe(event.metadata);
     if (event.kind === 'window') return this.output.pushWindow({ ...event.manifest, bytes: event.bytes });
+    if (event.kind !== 'skipped') return;
     this.#options.context.log.warn(`windows ${event.from} to ${event.to - 1} could not be had in time and were skipped`);
     this.output.discontinuity();
   }

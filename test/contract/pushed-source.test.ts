@@ -6,6 +6,7 @@ import { MediaHost } from '../../src/io/rtmp/media-host.js';
 import { AUDIO, decodeTags, type FlvTag } from '../../src/media/flv.js';
 import { ChannelOutput } from '../../src/plugins/channel-output.js';
 import { PushedSource } from '../../src/plugins/pushed-source.js';
+import { collectingSink } from '../support/channel-sink.js';
 import { MemoryLog } from '../support/memory-log.js';
 import { RtmpClient, waitUntil } from '../support/rtmp-client.js';
 
@@ -38,14 +39,7 @@ async function publishedFrames(end: (client: RtmpClient) => void): Promise<numbe
   const output = new ChannelOutput({ name: 'a', historyMs: 2_000, convert: false, inputs, demand, log });
   const source = new PushedSource({ host, streamPath: '/live/a', windowMs: WINDOW_MS, output, log });
   const windows: CutWindow[] = [];
-  source.start({
-    firstNumber: 0,
-    numbering: undefined,
-    numberingAbove: 0,
-    publish: (cut) => windows.push(...cut),
-    describe: () => undefined,
-    remember: () => undefined,
-  });
+  source.start(collectingSink(windows));
   const client = await RtmpClient.open(host.port);
   await client.publish('a');
   await waitUntil(() => host.isPublished('/live/a'), 'the publisher is on the air');

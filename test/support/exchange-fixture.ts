@@ -6,7 +6,7 @@ import { TokenBucket } from '../../src/kernel/token-bucket.js';
 import type { ConnectionId, WindowNumber } from '../../src/kernel/units.js';
 import { ExchangeContext, type LiveExchangeOptions } from '../../src/relay/exchange/exchange-context.js';
 import { LiveExchange } from '../../src/relay/exchange/live-exchange.js';
-import type { LiveMessage, WindowAvailability } from '../../src/relay/exchange/live-message.js';
+import { LIVE_VERSION, type LiveMessage, type WindowAvailability } from '../../src/relay/exchange/live-message.js';
 import type { LiveEffect } from '../../src/relay/exchange/live-protocol.js';
 import { type Manifest, signManifest, splitPieces, type WindowContent } from '../../src/relay/exchange/manifest.js';
 import { Neighbour } from '../../src/relay/exchange/neighbour.js';
@@ -86,10 +86,10 @@ export function hold(context: ExchangeContext, made: MadeWindow, pieces: readonl
 }
 
 /** A word of a map about a made window: all of it, or the pieces named. */
-export function availability({ content, pieces }: MadeWindow, held?: readonly number[]): WindowAvailability {
+export function availability({ content, manifest, pieces }: MadeWindow, held?: readonly number[]): WindowAvailability {
   const field = held ? new Bitfield(pieces.length) : null;
   for (const piece of held ?? []) field?.add(piece);
-  return { number: content.number, pieceCount: pieces.length, key: content.keyMarks.length > 0, held: field };
+  return { number: content.number, pieceCount: pieces.length, key: content.keyMarks.length > 0, held: field, version: manifest.version };
 }
 
 export function sent(effects: readonly LiveEffect[]): readonly { readonly to: ConnectionId; readonly message: LiveMessage }[] {
@@ -122,7 +122,7 @@ export class DrivenExchange {
   }
 
   meet(id: ConnectionId, publisher = false): readonly LiveEffect[] {
-    return [...this.input({ kind: 'peer-up', peer: id }), ...this.hear(id, { kind: 'hello', version: 1, publisher })];
+    return [...this.input({ kind: 'peer-up', peer: id }), ...this.hear(id, { kind: 'hello', version: LIVE_VERSION, publisher, rank: 7 })];
   }
 
   hear(from: ConnectionId, message: LiveMessage): readonly LiveEffect[] {

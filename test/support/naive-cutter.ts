@@ -41,7 +41,7 @@ function framesOf(track: readonly FlvTag[], isVideo: boolean, startMs: number): 
     beforeMs = unwrapped(tag.timestampMs, beforeMs);
     latestMs = Math.max(latestMs, beforeMs);
     if (!isVideo || key) header = announced;
-    frames.push({ tag, timeMs: latestMs, header });
+    frames.push({ tag: { ...tag, timestampMs: beforeMs % 2 ** 32 }, timeMs: latestMs, header });
   }
   return frames;
 }

@@ -23,6 +23,9 @@ export const IDLE_STATUS: ChannelStatus = {
   holes: 0,
   timeouts: 0,
   players: 0,
+  publishers: [],
+  conflict: null,
+  alignment: null,
 };
 
 export interface PortalFixture {

@@ -64,7 +64,7 @@ function exampleMessages(): readonly LiveMessage[] {
   held.add(2);
   const whole = { key: false, held: null };
   return [
-    { kind: 'hello', version: 1, publisher: true },
+    { kind: 'hello', version: 2, publisher: true, rank: 0x01020304 },
     {
       kind: 'map',
       full: true,

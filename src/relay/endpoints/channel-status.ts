@@ -13,6 +13,33 @@ export interface TrafficByKind {
   readonly total: Bytes;
 }
 
+/** A publisher of the channel, as the windows that were played say. */
+export interface PublisherStatus {
+  /** Its public key, 64 hex digits. */
+  readonly key: string;
+  /** Windows played that it had signed. Equal windows of several publishers count for whoever's signature came first. */
+  readonly windows: number;
+  /** Since the last of them. */
+  readonly lastSeconds: number;
+}
+
+/** Two authorised publishers that show different content. */
+export interface ConflictStatus {
+  /** Public keys in hex; the first one is followed. */
+  readonly publishers: readonly [string, string];
+  /** The newest window of which that is known. */
+  readonly window: number;
+}
+
+/** Where a station's source stands among the publishers of its channel. */
+export interface AlignmentStatus {
+  readonly state: 'waiting' | 'looking' | 'leading' | 'aligned' | 'standby';
+  /** In words. */
+  readonly detail: string;
+  /** How far the source's times are moved to be those of the channel. */
+  readonly offsetMs: Milliseconds;
+}
+
 export interface ChannelStatus {
   /** `publisher`: this process holds the source. `viewer`: it takes the channel from the swarm. */
   readonly role: 'publisher' | 'viewer';
@@ -42,4 +69,10 @@ export interface ChannelStatus {
   readonly timeouts: number;
   /** Local players of all kinds right now. */
   readonly players: number;
+  /** Those whose signatures the played windows carried; empty for a station. */
+  readonly publishers: readonly PublisherStatus[];
+  /** Null while all publishers agree. */
+  readonly conflict: ConflictStatus | null;
+  /** Null for a viewer. */
+  readonly alignment: AlignmentStatus | null;
 }

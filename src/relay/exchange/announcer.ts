@@ -22,7 +22,7 @@ export class Announcer {
   /** Something of this window is new here: tell the neighbours that lack it, at once or with the next batch. */
   note(window: BufferedWindow): void {
     for (const neighbour of this.#context.neighbours.values()) {
-      if (!neighbour.map.holdsAll(window.number)) neighbour.news.add(window.number);
+      if (!neighbour.map.holdsAll(window.number, window.version)) neighbour.news.add(window.number);
     }
     this.sendNews();
   }
@@ -70,7 +70,7 @@ export class Announcer {
 
   #newsOf(neighbour: Neighbour, number: WindowNumber): WindowAvailability | undefined {
     const window = this.#context.buffer.get(number);
-    return window && !neighbour.map.holdsAll(number) ? this.#availability(neighbour, window, true) : undefined;
+    return window && !neighbour.map.holdsAll(number, window.version) ? this.#availability(neighbour, window, true) : undefined;
   }
 
   #send(neighbour: Neighbour, full: boolean, windows: readonly WindowAvailability[]): void {
@@ -81,8 +81,11 @@ export class Announcer {
   #availability(neighbour: Neighbour, window: BufferedWindow, details: boolean): WindowAvailability | undefined {
     const { number, key } = window;
     const pieceCount = window.held.length;
-    const visible = this.#shares.visibleTo(neighbour.id, window);
+    const version = { version: window.version };
+    // Publishers take nothing from each other, but they look at what the others make.
+    const visible = neighbour.publisher ? window.held : this.#shares.visibleTo(neighbour.id, window);
     if (visible.count === 0) return undefined;
-    return visible.full ? { number, key, held: null, pieceCount: details ? pieceCount : 0 } : { number, key, held: visible, pieceCount };
+    if (!visible.full) return { number, key, held: visible, pieceCount, ...version };
+    return details ? { number, key, held: null, pieceCount, ...version } : { number, key, held: null, pieceCount: 0 };
   }
 }

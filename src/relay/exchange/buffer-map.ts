@@ -6,6 +6,7 @@
 import { Bitfield } from '../../kernel/bitfield.js';
 import type { PieceIndex, WindowNumber } from '../../kernel/units.js';
 import { MAP_WINDOWS_MAX, type WindowAvailability } from './live-message.js';
+import type { ContentVersion } from './manifest.js';
 
 export class BufferMap {
   #windows = new Map<WindowNumber, WindowAvailability>();
@@ -39,23 +40,36 @@ export class BufferMap {
     return this.#windows.get(number);
   }
 
-  holds(number: WindowNumber, piece: PieceIndex): boolean {
-    const window = this.#windows.get(number);
+  /** It speaks of the window, and not of another content than `version` under its number. */
+  has(number: WindowNumber, version?: ContentVersion): boolean {
+    return fits(this.#windows.get(number), version) !== undefined;
+  }
+
+  holds(number: WindowNumber, piece: PieceIndex, version?: ContentVersion): boolean {
+    const window = fits(this.#windows.get(number), version);
     return window !== undefined && (window.held === null || window.held.has(piece));
   }
 
-  holdsAll(number: WindowNumber): boolean {
-    const window = this.#windows.get(number);
+  holdsAll(number: WindowNumber, version?: ContentVersion): boolean {
+    const window = fits(this.#windows.get(number), version);
     return window !== undefined && (window.held === null || window.held.full);
   }
 
-  /** The neighbour has just sent or been sent this piece, so it holds it whatever it has announced. `pieceCount` from the manifest. */
-  noteHeld(number: WindowNumber, piece: PieceIndex, pieceCount: number): void {
+  /** The neighbour has just sent or been sent this piece, so it holds it whatever it has announced. `pieceCount` and `version` from the manifest. */
+  noteHeld(number: WindowNumber, piece: PieceIndex, pieceCount: number, version: ContentVersion): void {
     const window = this.#windows.get(number);
-    if (window?.held === null) return;
+    if (window?.held === null || (window && !fits(window, version))) return;
     const held = window?.held ?? new Bitfield(pieceCount);
     held.add(piece);
-    if (!window) this.#windows.set(number, { number, pieceCount, key: false, held });
+    if (!window) this.#windows.set(number, { number, pieceCount, key: false, held, version });
+  }
+
+  /** What it has under this number is this content, as its signed manifest shows; of which pieces it holds, nothing is known any more. */
+  noteVersion(number: WindowNumber, version: ContentVersion): void {
+    const window = this.#windows.get(number);
+    if (!window || window.version === version) return;
+    const held = window.version === undefined ? window.held : new Bitfield(window.pieceCount);
+    this.#windows.set(number, { ...window, held, version });
   }
 
   /** The neighbour refused it: it does not hold it after all. */
@@ -73,11 +87,19 @@ export class BufferMap {
   }
 }
 
-/** Later words add to earlier ones; a run without details keeps those known. */
+function fits(window: WindowAvailability | undefined, version: ContentVersion | undefined): WindowAvailability | undefined {
+  const isOther = window?.version !== undefined && version !== undefined && window.version !== version;
+  return isOther ? undefined : window;
+}
+
+/** Later words add to earlier ones, as long as they speak of one content; a run without details keeps those known. */
 function merge(before: WindowAvailability | undefined, now: WindowAvailability, full: boolean): WindowAvailability {
+  if (before && !fits(before, now.version)) return now;
   const pieceCount = now.pieceCount || (before?.pieceCount ?? 0);
   const key = now.key || (before?.key ?? false);
-  if (now.held === null || (!full && before?.held === null)) return { number: now.number, pieceCount, key, held: null };
+  const version = now.version ?? before?.version;
+  const details = { number: now.number, pieceCount, key, ...(version === undefined ? {} : { version }) };
+  if (now.held === null || (!full && before?.held === null)) return { ...details, held: null };
   if (!full && before?.held) now.held.addAll(before.held);
-  return { number: now.number, pieceCount, key, held: now.held };
+  return { ...details, held: now.held };
 }

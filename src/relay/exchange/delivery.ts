@@ -4,6 +4,7 @@
 import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
 import type { BufferMap } from './buffer-map.js';
 import type { ExchangeContext } from './exchange-context.js';
+import type { Lineage } from './lineage.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import type { Requester } from './requester.js';
@@ -23,6 +24,7 @@ export interface DeliveryParts {
   readonly playout: Playout;
   readonly requester: Requester;
   readonly pending: PendingWindows;
+  readonly lineage: Lineage;
 }
 
 export class Delivery {
@@ -30,6 +32,7 @@ export class Delivery {
   readonly #playout: Playout;
   readonly #requester: Requester;
   readonly #pending: PendingWindows;
+  readonly #lineage: Lineage;
   /** The first window that a jump leaves out. */
   #gapFrom: WindowNumber | undefined;
   #firstMapMs: Milliseconds | undefined;
@@ -41,7 +44,8 @@ export class Delivery {
   /** Of the last window: how old its oldest media was when it was delivered. */
   delayMs: Milliseconds | null = null;
 
-  constructor({ context, playout, requester, pending }: DeliveryParts) {
+  constructor({ context, playout, requester, pending, lineage }: DeliveryParts) {
+    this.#lineage = lineage;
     this.#context = context;
     this.#playout = playout;
     this.#requester = requester;
@@ -85,7 +89,8 @@ export class Delivery {
       const delayMs = Math.max(0, nowMs - window.originMs) + window.manifest.durationMs;
       this.delayMs = delayMs;
       this.windowsDelivered += 1;
-      this.#context.emit({ kind: 'window', manifest: window.manifest, bytes: window.join(), delayMs });
+      const manifest = this.#lineage.crosses(window.number) ? { ...window.manifest, discontinuity: true } : window.manifest;
+      this.#context.emit({ kind: 'window', manifest, bytes: window.join(), delayMs, publisher: this.#context.signerOf(manifest) });
     }
   }
 
@@ -195,7 +200,8 @@ export class Delivery {
     if (this.#pending.hasAny(wanted) || this.#requester.awaits(wanted)) return true;
     return this.#context.maps().some((map) => {
       if (!window) return map.get(wanted) !== undefined;
-      for (let piece = 0; piece < window.held.length; piece++) if (!window.held.has(piece) && map.holds(wanted, piece)) return true;
+      for (let piece = 0; piece < window.held.length; piece++)
+        if (!window.held.has(piece) && map.holds(wanted, piece, window.version)) return true;
       return false;
     });
   }

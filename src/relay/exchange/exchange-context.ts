@@ -13,6 +13,7 @@ import type { BufferMap } from './buffer-map.js';
 import type { LiveMessage } from './live-message.js';
 import type { LiveParameters } from './live-parameters.js';
 import type { LiveEffect, LiveEvent, LiveTimer } from './live-protocol.js';
+import { type Manifest, manifestIsSigned } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import { WindowBuffer } from './window-buffer.js';
 
@@ -65,6 +66,19 @@ export class ExchangeContext {
   isAnnounced(after: WindowNumber, before: WindowNumber): boolean {
     for (const { map } of this.neighbours.values()) for (const number of map.numbers()) if (number > after && number < before) return true;
     return false;
+  }
+
+  /** Whether the channel's authority lets this window in; whoever sent one that it does not is accused. */
+  admits(neighbour: Neighbour, manifest: Manifest): boolean {
+    const { channel, owner, verifier } = this.options;
+    if (manifestIsSigned(manifest, channel, owner, verifier)) return true;
+    this.accuse(neighbour, `window ${manifest.number} without the signature of the owner`);
+    return false;
+  }
+
+  /** Public key of the publisher that signed it. */
+  signerOf(_manifest: Manifest): Uint8Array {
+    return this.options.owner;
   }
 
   /** The neighbour is banned at the end of this step. */

@@ -13,13 +13,17 @@
  *
  * This file composes the parts and hands each input to the one it belongs to:
  * `Announcer` (maps and news), `Publication` and `WindowShares` (a publisher's new windows), `StreamDescription` (script metadata),
- * `Uploader` (serving), `Requester` (asking), `Receiver` (verifying), `Delivery` (playing in order, starting, skipping).
+ * `Uploader` (serving), `Requester` (asking), `Receiver` (verifying), `Delivery` (playing in order, starting, skipping), `Lineage` (which content, where
+ * publishers differ). Among several publishers: `FellowPublishers` (who deals out what), `SwarmOutlook`, `Survey` and `ConflictWatch` (what others make).
  */
 import type { DisconnectReason, Input, Protocol } from '../../kernel/protocol.js';
 import type { Bytes, ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
 import { Announcer } from './announcer.js';
+import { ConflictWatch } from './conflict-watch.js';
 import { Delivery } from './delivery.js';
 import { ExchangeContext, type LiveExchangeOptions } from './exchange-context.js';
+import { FellowPublishers } from './fellow-publishers.js';
+import { Lineage } from './lineage.js';
 import { LIVE_VERSION, type LiveMessage } from './live-message.js';
 import type { LiveCommand, LiveEffect, LiveEvent, LiveTimer } from './live-protocol.js';
 import { Neighbour } from './neighbour.js';
@@ -29,6 +33,8 @@ import { Publication } from './publication.js';
 import { Receiver } from './receiver.js';
 import { Requester } from './requester.js';
 import { StreamDescription } from './stream-description.js';
+import { Survey } from './survey.js';
+import { type Outlook, SwarmOutlook } from './swarm-outlook.js';
 import { Uploader } from './uploader.js';
 import { WindowShares } from './window-shares.js';
 
@@ -66,6 +72,11 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   readonly #requester: Requester;
   readonly #receiver: Receiver;
   readonly #delivery: Delivery;
+  readonly #lineage: Lineage;
+  readonly #fellows: FellowPublishers;
+  readonly #watch: ConflictWatch;
+  readonly #survey: Survey;
+  readonly #outlook: SwarmOutlook;
   #lastTickMs: Milliseconds | undefined;
   /** Everything that speaks of windows below this one has been forgotten. */
   #prunedTail: WindowNumber = 0;
@@ -75,12 +86,18 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#context = context;
     this.#playout = new Playout(options.parameters, context.buffer, (after, before) => context.isAnnounced(after, before));
     this.#announcer = new Announcer(context, this.#shares);
-    this.#publication = new Publication(context, this.#shares, this.#announcer);
+    this.#lineage = new Lineage(context);
+    this.#fellows = new FellowPublishers(context);
+    this.#watch = new ConflictWatch(context);
+    this.#survey = new Survey(context);
+    this.#outlook = new SwarmOutlook(context);
+    const [shares, announcer, pending, lineage] = [this.#shares, this.#announcer, this.#pending, this.#lineage];
+    this.#publication = new Publication({ context, shares, announcer, fellows: this.#fellows, watch: this.#watch });
     this.#description = new StreamDescription(context);
     this.#uploader = new Uploader(context);
-    this.#requester = new Requester(context, this.#playout, this.#pending);
-    this.#receiver = new Receiver({ context, announcer: this.#announcer, requester: this.#requester, pending: this.#pending });
-    this.#delivery = new Delivery({ context, playout: this.#playout, requester: this.#requester, pending: this.#pending });
+    this.#requester = new Requester({ context, playout: this.#playout, pending, lineage });
+    this.#receiver = new Receiver({ context, announcer, requester: this.#requester, pending, lineage });
+    this.#delivery = new Delivery({ context, playout: this.#playout, requester: this.#requester, pending, lineage });
   }
 
   handle(input: Input<LiveMessage, LiveCommand, LiveTimer>, nowMs: Milliseconds): readonly LiveEffect[] {
@@ -110,6 +127,11 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       delayMs,
       head: buffer.head ?? null,
     };
+  }
+
+  /** What a publisher sees of the others. */
+  outlook(nowMs: Milliseconds): Outlook {
+    return this.#outlook.at(nowMs);
   }
 
   #dispatch(input: Input<LiveMessage, LiveCommand, LiveTimer>): void {
@@ -145,9 +167,11 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     const { parameters } = this.#context;
     if (command.kind === 'publish') {
       this.#description.beforeWindow(command.content.number);
-      return this.#publication.publish(command.content);
+      return this.#publication.publish(command.content, command.confirm === true);
     }
+    if (command.kind === 'survey') return this.#survey.begin(command.count);
     if (command.kind === 'describe') return this.#description.describe(command.metadata);
+    this.#outlook.begin();
     this.#context.schedule('tick', parameters.tickMs);
     this.#context.schedule('map', parameters.mapPeriodMs);
     this.#context.connect(parameters.targetNeighbours);
@@ -160,13 +184,15 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     if (timer === 'upload') return this.#uploader.onTimer();
     const [name, window, piece] = timer.split(':');
     if (name === 'reveal') return this.#publication.reveal(Number(window));
+    if (name === 'confirm') return this.#publication.confirm(Number(window));
     this.#requester.onTimeout(Number(window), Number(piece));
   }
 
   #onPeerUp(peer: ConnectionId): void {
     const neighbour = new Neighbour(peer, this.#context.nowMs);
     this.#context.neighbours.set(peer, neighbour);
-    this.#context.send(neighbour, { kind: 'hello', version: LIVE_VERSION, publisher: this.#context.isPublisher });
+    const { isPublisher } = this.#context;
+    this.#context.send(neighbour, { kind: 'hello', version: LIVE_VERSION, publisher: isPublisher, rank: this.#fellows.rank });
     this.#description.greet(neighbour);
     this.#announcer.sendMap(neighbour);
   }
@@ -178,6 +204,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#shares.dropPeer(peer);
     this.#uploader.dropPeer(neighbour);
     this.#requester.dropPeer(neighbour);
+    this.#survey.dropPeer(peer);
     this.#context.planDue = true;
   }
 
@@ -201,37 +228,57 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     neighbour.lastHeardMs = this.#context.nowMs;
     if (!neighbour.affords(message, this.#context.nowMs))
       return this.#context.accuse(neighbour, `a flood of messages, ${message.kind} the last`);
-    if (message.kind === 'hello') return this.#onHello(neighbour, message.version, message.publisher);
+    if (message.kind === 'hello') return this.#onHello(neighbour, message);
     if (!neighbour.greeted) return this.#context.accuse(neighbour, `${message.kind} before hello`);
     switch (message.kind) {
       case 'map':
         return this.#onMap(neighbour, message);
       case 'manifest':
-        return this.#receiver.onManifest(neighbour, message.bytes, message.ageMs, this.#delivery.lowestWanted);
+        return this.#onManifest(neighbour, message.bytes, message.ageMs);
       case 'piece':
+        if (this.#survey.takesPiece(neighbour, message.window, message.piece, message.payload)) return;
         return this.#receiver.onPiece(neighbour, message.window, message.piece, message.payload);
       case 'request':
         return this.#uploader.onRequest(neighbour, message);
       case 'cancel':
         return this.#uploader.onCancel(neighbour, message.window, message.pieces);
       case 'refuse':
+        this.#survey.refused(neighbour, message.window);
         return this.#requester.onRefusal(neighbour, message);
       case 'info':
         return this.#description.onInfo(neighbour, message.bytes);
     }
   }
 
-  #onHello(neighbour: Neighbour, version: number, publisher: boolean): void {
+  #onManifest(neighbour: Neighbour, bytes: Uint8Array, ageMs: Milliseconds): void {
+    if (this.#watch.takes(neighbour, bytes)) return;
+    if (this.#context.isPublisher && this.#survey.takesManifest(neighbour, bytes)) return;
+    this.#receiver.onManifest(neighbour, bytes, ageMs, this.#delivery.lowestWanted);
+  }
+
+  #onHello(neighbour: Neighbour, { version, publisher, rank }: LiveMessage & { kind: 'hello' }): void {
     if (version !== LIVE_VERSION) return this.#drop(neighbour, { kind: 'surplus', detail: `live exchange version ${version}` });
     neighbour.greeted = true;
     neighbour.publisher = publisher;
+    neighbour.rank = rank;
   }
 
   #onMap(neighbour: Neighbour, map: LiveMessage & { kind: 'map' }): void {
     neighbour.map.update(map.full, map.tail, map.windows);
     this.#delivery.noteMap();
-    for (const { number } of map.windows) this.#requester.onNews(neighbour, number);
+    this.#outlook.onMap(map.windows);
+    this.#watch.onMap(neighbour, map.windows);
+    if (this.#context.isPublisher) return this.#publication.onMap(map.windows);
+    for (const { number } of map.windows) {
+      this.#follow(number);
+      this.#requester.onNews(neighbour, number);
+    }
     this.#context.planDue = true;
+  }
+
+  /** Settles which content of a window is fetched, as long as nothing of it is here. */
+  #follow(number: WindowNumber): void {
+    if (this.#lineage.consider(number, !this.#pending.hasAny(number))) this.#requester.abandon(number);
   }
 
   #tick(): void {
@@ -242,9 +289,11 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     if (buffer.tail !== this.#prunedTail) {
       this.#prunedTail = buffer.tail;
       this.#shares.forgetBelow(buffer.tail);
+      this.#lineage.forgetBelow(buffer.tail);
       for (const neighbour of neighbours.values()) neighbour.forgetBelow(buffer.tail);
     }
     if (isPublisher) return;
+    for (const number of this.#lineage.undecided()) this.#follow(number);
     this.#delivery.skipIfHopeless();
     this.#delivery.prune();
     this.#requester.askForManifests();

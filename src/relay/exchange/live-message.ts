@@ -3,7 +3,7 @@
  *
  * | type | message  | body                                                                                                  |
  * |------|----------|-------------------------------------------------------------------------------------------------------|
- * | 0    | hello    | version u8 (1), flags u8 (bit 0: holds the source)                                                     |
+ * | 0    | hello    | version u8 (2), flags u8 (bit 0: holds the source), rank u32: drawn at random, orders publishers        |
  * | 1    | map      | flags u8 (bit 0: it replaces all that was said before), tail u32, entries to the end                   |
  * | 2    | request  | flags u8 (bit 0: send the manifest first), window u32, patience u16 ms, pieces u16… to the end          |
  * | 3    | manifest | age u32 ms since the window was cut, manifest to the end                                               |
@@ -13,18 +13,19 @@
  * | 7    | info     | signed stream info to the end                                                                          |
  *
  * A map entry is a run of windows or one window in part. Its first byte says which:
- * 0: run, all pieces held: first window u32, count u8, then per window u16 = piece count | 0x8000 when it holds a key frame;
+ * 0: run, all pieces held: first window u32, count u8, then per window u16 = piece count | 0x8000 when it holds a key frame, and u32 = content
+ *    version (`contentVersion`, 0 when unknown);
  * 1: run, all pieces held, details known to the receiver already: first window u32, count u8;
- * 2: part: window u32, u16 piece count as above, ceil(count / 8) bytes of bitfield in BEP 3's bit order.
+ * 2: part: window u32, u16 piece count and u32 version as above, ceil(count / 8) bytes of bitfield in BEP 3's bit order.
  */
 import { Bitfield } from '../../kernel/bitfield.js';
 import { ByteReader, ByteWriter } from '../../kernel/bytes.js';
 import { Malformed } from '../../kernel/errors.js';
 import type { Codec } from '../../kernel/ports.js';
 import type { Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
-import { PIECES_MAX } from './manifest.js';
+import { type ContentVersion, PIECES_MAX } from './manifest.js';
 
-export const LIVE_VERSION = 1;
+export const LIVE_VERSION = 2;
 /** Windows one map may speak of; a buffer holds far fewer. */
 export const MAP_WINDOWS_MAX = 1024;
 /** Pieces one request, cancel or refusal may name. */
@@ -36,10 +37,12 @@ export interface WindowAvailability {
   readonly pieceCount: number;
   readonly key: boolean;
   readonly held: Bitfield | null;
+  /** Which content it has under the number; left out when that has been said before. */
+  readonly version?: ContentVersion | undefined;
 }
 
 export type LiveMessage =
-  | { readonly kind: 'hello'; readonly version: number; readonly publisher: boolean }
+  | { readonly kind: 'hello'; readonly version: number; readonly publisher: boolean; readonly rank: number }
   | { readonly kind: 'map'; readonly full: boolean; readonly tail: WindowNumber; readonly windows: readonly WindowAvailability[] }
   | {
       readonly kind: 'request';
@@ -81,7 +84,12 @@ export const liveCodec: Codec<LiveMessage> = { encode: encodeLiveMessage, decode
 function encodeLiveMessage(message: LiveMessage): Uint8Array {
   switch (message.kind) {
     case 'hello':
-      return Uint8Array.of(0, message.version, message.publisher ? 1 : 0);
+      return new ByteWriter(7)
+        .uint8(0)
+        .uint8(message.version)
+        .uint8(message.publisher ? 1 : 0)
+        .uint32(message.rank)
+        .finish();
     case 'map':
       return encodeMap(message.full, message.tail, message.windows);
     case 'request': {
@@ -130,7 +138,12 @@ function encodeMap(full: boolean, tail: WindowNumber, windows: readonly WindowAv
     const first = windows[at];
     if (!first) break;
     if (first.held && !first.held.full) {
-      writer.uint8(2).uint32(first.number).uint16(countField(first)).bytes(first.held.bytes);
+      writer
+        .uint8(2)
+        .uint32(first.number)
+        .uint16(countField(first))
+        .uint32(first.version ?? 0)
+        .bytes(first.held.bytes);
       at += 1;
       continue;
     }
@@ -140,7 +153,7 @@ function encodeMap(full: boolean, tail: WindowNumber, windows: readonly WindowAv
       .uint8(detailed ? 0 : 1)
       .uint32(first.number)
       .uint8(run.length);
-    if (detailed) for (const window of run) writer.uint16(countField(window));
+    if (detailed) for (const window of run) writer.uint16(countField(window)).uint32(window.version ?? 0);
     at += run.length;
   }
   return writer.finish();
@@ -173,7 +186,7 @@ function decodeLiveMessage(bytes: Uint8Array): LiveMessage | Malformed {
 function decodeBody(type: number, reader: ByteReader): LiveMessage | Malformed {
   switch (type) {
     case 0:
-      return { kind: 'hello', version: reader.uint8(), publisher: (reader.uint8() & 1) !== 0 };
+      return decodeHello(reader);
     case 1:
       return decodeMap(reader);
     case 2: {
@@ -203,6 +216,13 @@ function decodeBody(type: number, reader: ByteReader): LiveMessage | Malformed {
   }
 }
 
+/** Of another version only the version is read. */
+function decodeHello(reader: ByteReader): LiveMessage {
+  const version = reader.uint8();
+  const publisher = (reader.uint8() & 1) !== 0;
+  return { kind: 'hello', version, publisher, rank: version === LIVE_VERSION ? reader.uint32() : 0 };
+}
+
 function withPieces(reader: ByteReader, make: (pieces: readonly PieceIndex[]) => LiveMessage): LiveMessage | Malformed {
   const count = reader.remainingBytes >> 1;
   if (count > PIECES_PER_MESSAGE_MAX) return new Malformed(`${count} pieces named in one message, at most ${PIECES_PER_MESSAGE_MAX}`);
@@ -229,17 +249,23 @@ function decodeEntry(reader: ByteReader, windows: WindowAvailability[]): Malform
     const field = reader.uint16();
     const pieceCount = field & ~KEY_BIT;
     if (pieceCount === 0 || pieceCount > PIECES_MAX) return new Malformed(`window ${first} of ${pieceCount} pieces in a map`);
+    const version = reader.uint32();
     const held = new Bitfield(pieceCount, reader.bytes(Math.ceil(pieceCount / 8)));
-    windows.push({ number: first, pieceCount, key: (field & KEY_BIT) !== 0, held });
+    windows.push({ number: first, pieceCount, key: (field & KEY_BIT) !== 0, held, ...versioned(version) });
     return undefined;
   }
   if (entryType > 2) return new Malformed(`map entry of unknown type ${entryType}`);
   const count = reader.uint8();
   for (let index = 0; index < count; index++) {
     const field = entryType === 0 ? reader.uint16() : 0;
+    const version = entryType === 0 ? reader.uint32() : 0;
     const pieceCount = field & ~KEY_BIT;
     if (pieceCount > PIECES_MAX) return new Malformed(`window ${first + index} of ${pieceCount} pieces in a map`);
-    windows.push({ number: first + index, pieceCount, key: (field & KEY_BIT) !== 0, held: null });
+    windows.push({ number: first + index, pieceCount, key: (field & KEY_BIT) !== 0, held: null, ...versioned(version) });
   }
   return undefined;
+}
+
+function versioned(version: number): { readonly version?: ContentVersion } {
+  return version === 0 ? {} : { version };
 }

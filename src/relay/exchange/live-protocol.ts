@@ -8,20 +8,35 @@ import type { Manifest, WindowContent } from './manifest.js';
 
 export type LiveCommand =
   /** A publisher's cutter has finished a window. */
-  | { readonly kind: 'publish'; readonly content: WindowContent }
+  /** `confirm`: only once somebody else has announced the same content, or nobody has announced any in `CONFIRM_MS`. */
+  | { readonly kind: 'publish'; readonly content: WindowContent; readonly confirm?: boolean }
+  /** A publisher wants to see this many of the newest windows of others. */
+  | { readonly kind: 'survey'; readonly count: number }
   /** The source's script metadata, without `@setDataFrame`. */
   | { readonly kind: 'describe'; readonly metadata: Uint8Array }
   /** Begin: start the timers. */
   | { readonly kind: 'start' };
 
 export type LiveEvent =
-  /** The next window of the stream, whole and verified. */
-  | { readonly kind: 'window'; readonly manifest: Manifest; readonly bytes: Uint8Array; readonly delayMs: Milliseconds }
+  /** The next window of the stream, whole and verified. Its `discontinuity` is also set where the stream goes over to another publisher's content. */
+  | {
+      readonly kind: 'window';
+      readonly manifest: Manifest;
+      readonly bytes: Uint8Array;
+      readonly delayMs: Milliseconds;
+      readonly publisher: Uint8Array;
+    }
   /** Windows that could not be had any more; the stream goes on at a key frame. */
   | { readonly kind: 'skipped'; readonly from: WindowNumber; readonly to: WindowNumber }
   /** New script metadata, verified. */
-  | { readonly kind: 'metadata'; readonly metadata: Uint8Array };
+  | { readonly kind: 'metadata'; readonly metadata: Uint8Array }
+  /** A sample that was asked for, verified. */
+  | { readonly kind: 'surveyed'; readonly manifest: Manifest; readonly bytes: Uint8Array; readonly publisher: Uint8Array }
+  /** To a publisher: somebody claims other content under its numbers, or other numbers. `published` false: for a window that was to be confirmed. */
+  | { readonly kind: 'doubt'; readonly number: WindowNumber; readonly published: boolean }
+  /** Two authorised publishers have signed different contents under one number; the first is the one that is followed here. Public keys. */
+  | { readonly kind: 'conflict'; readonly number: WindowNumber; readonly publishers: readonly [Uint8Array, Uint8Array] };
 
-export type LiveTimer = 'tick' | 'map' | 'news' | 'upload' | `reveal:${number}` | `request:${number}:${number}`;
+export type LiveTimer = 'tick' | 'map' | 'news' | 'upload' | `reveal:${number}` | `confirm:${number}` | `request:${number}:${number}`;
 
 export type LiveEffect = Effect<LiveMessage, LiveEvent, LiveTimer>;

@@ -51,6 +51,8 @@ export interface Manifest {
   readonly sizeBytes: Bytes;
   readonly keyMarks: readonly ManifestKeyMark[];
   readonly pieceHashes: readonly Uint8Array[];
+  /** Tells contents under one number apart; see `contentVersion`. */
+  readonly version: ContentVersion;
   /** The whole manifest as it travels, signature included. */
   readonly bytes: Uint8Array;
 }
@@ -101,8 +103,21 @@ export function signManifest(content: WindowContent, channel: InfoHash, pieceByt
     keyMarks,
     sizeBytes: content.bytes.length,
     pieceHashes,
+    version: contentVersion(pieceHashes),
     bytes: writer.finish(),
   };
+}
+
+/**
+ * A short name for what a window holds, 1 to 2^32 − 1: equal for equal contents, whoever signed them. It travels in maps, so that a peer asks for
+ * pieces only where the window is the one it means. Hearsay there; nothing is believed because of it.
+ */
+export type ContentVersion = number;
+
+export function contentVersion(pieceHashes: readonly Uint8Array[]): ContentVersion {
+  let version = 0x811c9dc5;
+  for (const hash of pieceHashes) for (let at = 0; at < 8; at++) version = Math.imul(version ^ (hash[at] ?? 0), 0x01000193);
+  return version >>> 0 || 1;
 }
 
 /** Reads a manifest and checks its shape against the channel's piece size. The signature is another question: `manifestIsSigned`. */
@@ -129,7 +144,8 @@ export function decodeManifest(bytes: Uint8Array, pieceBytes: Bytes): Manifest |
   reader.bytes(SIGNATURE_BYTES);
   if (!reader.ok || reader.remainingBytes !== 0) return new Malformed(`manifest of ${bytes.length} bytes does not fit its own counts`);
   const discontinuity = (flags & FLAG_DISCONTINUITY) !== 0;
-  return { number, previous, discontinuity, startMs, durationMs, sizeBytes, keyMarks, pieceHashes, bytes };
+  const contents = { sizeBytes, keyMarks, pieceHashes, version: contentVersion(pieceHashes) };
+  return { number, previous, discontinuity, startMs, durationMs, ...contents, bytes };
 }
 
 /** Whether the manifest carries the signature of `publicKey` for this channel. */

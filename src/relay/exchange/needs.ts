@@ -4,6 +4,7 @@
 import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
 import type { Downloads } from './downloads.js';
 import type { ExchangeContext } from './exchange-context.js';
+import type { Lineage } from './lineage.js';
 import { pieceSizeBytes } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import { EARLY_PIECES_MAX, type PendingWindows } from './pending-windows.js';
@@ -17,6 +18,7 @@ export interface NeedsView {
   readonly playout: Playout;
   readonly downloads: Downloads;
   readonly pending: PendingWindows;
+  readonly lineage: Lineage;
 }
 
 /** One window in want of something. */
@@ -35,8 +37,8 @@ export function listNeeds(view: NeedsView): readonly Need[] {
   const needs: Need[] = [];
   for (const [windowsAhead, number] of announcedFrom(playout.next ?? 0, neighbours, context.parameters.bufferWindows).entries()) {
     const window = context.buffer.get(number);
-    if (window?.complete || (!window && view.pending.full)) continue;
-    const holders = neighbours.filter((neighbour) => neighbour.map.get(number) !== undefined);
+    if (window?.complete || (!window && (view.pending.full || view.lineage.waits(number)))) continue;
+    const holders = neighbours.filter((neighbour) => view.lineage.has(neighbour, number));
     addNeeds({ number, window, windowsAhead, holders }, view, needs);
   }
   return needs;

@@ -30,6 +30,8 @@ export class Neighbour {
   readonly wait = new WaitTime();
   /** It said that it holds the source. Hearsay, used only to spare it. */
   publisher = false;
+  /** Drawn by it at random, as its hello says; orders publishers. */
+  rank = 0;
   /** Its hello has come. */
   greeted = false;
   /** Since when its outgoing buffer on our side has been full. */

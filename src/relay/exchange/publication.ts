@@ -1,56 +1,127 @@
 /**
  * A publisher's side of the exchange: signs what the cutter made, deals it out among the neighbours, and reveals it to all a little later.
+ *
+ * With other publishers of the source on the air each deals out its part first, and what of the others' parts has not spread a moment later.
  */
 import { invariant } from '../../kernel/errors.js';
-import type { ConnectionId, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import type { ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { Announcer } from './announcer.js';
+import type { ConflictWatch } from './conflict-watch.js';
 import type { ExchangeContext } from './exchange-context.js';
-import { signManifest, splitPieces, type WindowContent } from './manifest.js';
+import type { FellowPublishers } from './fellow-publishers.js';
+import { type Manifest, signManifest, splitPieces, type WindowContent } from './manifest.js';
+import type { Neighbour } from './neighbour.js';
+import type { BufferedWindow } from './window-buffer.js';
 import type { WindowShares } from './window-shares.js';
+
+/** How long another publisher's part of a window is left to it. A frozen one costs its viewers this once, and is not counted at the next window. */
+const HANDOVER_MS: Milliseconds = 150;
+/** Others that publish the same are no later than this; after it, nobody is there to confirm anything. */
+const CONFIRM_MS: Milliseconds = 600;
+/** Windows that may wait to be confirmed. */
+const UNCONFIRMED_MAX = 16;
+
+export interface PublicationParts {
+  readonly context: ExchangeContext;
+  readonly shares: WindowShares;
+  readonly announcer: Announcer;
+  readonly fellows: FellowPublishers;
+  readonly watch: ConflictWatch;
+}
 
 export class Publication {
   readonly #context: ExchangeContext;
   readonly #shares: WindowShares;
   readonly #announcer: Announcer;
+  readonly #fellows: FellowPublishers;
+  readonly #watch: ConflictWatch;
+  /** Signed, and waiting for others to show the same. */
+  readonly #unconfirmed = new Map<WindowNumber, { readonly manifest: Manifest; readonly bytes: Uint8Array }>();
   windowsPublished = 0;
 
-  constructor(context: ExchangeContext, shares: WindowShares, announcer: Announcer) {
+  constructor({ context, shares, announcer, fellows, watch }: PublicationParts) {
     this.#context = context;
     this.#shares = shares;
     this.#announcer = announcer;
+    this.#fellows = fellows;
+    this.#watch = watch;
   }
 
   /** @throws ShoalError `INVARIANT` without a signer. */
-  publish(content: WindowContent): void {
-    const { options, parameters, buffer, nowMs } = this.#context;
+  publish(content: WindowContent, confirm: boolean): void {
+    const { options, parameters } = this.#context;
     invariant(options.signer, 'Only a publisher, which has a signer, publishes.');
     const manifest = signManifest(content, options.channel, parameters.pieceBytes, options.hasher, options.signer);
-    const window = buffer.open(manifest, nowMs);
-    if (!window) return;
-    for (const [piece, bytes] of splitPieces(content.bytes, parameters.pieceBytes).entries()) window.store(piece, bytes);
-    this.windowsPublished += 1;
-    if (this.#shares.open(window, this.#able())) this.#context.schedule(`reveal:${window.number}`, parameters.revealMs);
-    this.#announcer.note(window);
+    if (!confirm) return this.#release(manifest, content.bytes);
+    this.#unconfirmed.set(manifest.number, { manifest, bytes: content.bytes });
+    this.#context.schedule(`confirm:${manifest.number}`, CONFIRM_MS);
+    for (const number of this.#unconfirmed.keys()) if (this.#unconfirmed.size > UNCONFIRMED_MAX) this.#unconfirmed.delete(number);
+    this.onMap([manifest]);
+  }
+
+  /** A neighbour has spoken of these windows: one may be confirmed by it, or denied. */
+  onMap(windows: readonly { readonly number: WindowNumber }[]): void {
+    for (const { number } of windows) {
+      const waiting = this.#unconfirmed.get(number);
+      if (!waiting) continue;
+      const heard = [...this.#context.neighbours.values()].flatMap(({ map }) => map.get(number)?.version ?? []);
+      if (heard.includes(waiting.manifest.version)) this.confirm(number);
+      else if (heard.length > 0) this.#deny(number);
+    }
+  }
+
+  /** The timer `confirm`, or somebody else's word: the window may go out. */
+  confirm(number: WindowNumber): void {
+    const waiting = this.#unconfirmed.get(number);
+    if (!waiting) return;
+    this.#unconfirmed.delete(number);
+    this.#context.cancel(`confirm:${number}`);
+    this.#release(waiting.manifest, waiting.bytes);
   }
 
   /** The timer `reveal`: what has not spread goes to somebody else, and at last to everybody. */
   reveal(number: WindowNumber): void {
     const window = this.#context.buffer.get(number);
     if (!window) return;
-    if (this.#shares.next(window, this.#able(), (piece) => this.#holdersOf(number, piece)))
+    if (this.#shares.next(window, this.#able(), (piece) => this.#holdersOf(window, piece)))
       this.#context.schedule(`reveal:${number}`, this.#context.parameters.revealMs);
     this.#announcer.note(window);
   }
 
+  #deny(number: WindowNumber): void {
+    this.#unconfirmed.delete(number);
+    this.#context.cancel(`confirm:${number}`);
+    this.#watch.deny(number);
+  }
+
+  #release(manifest: Manifest, bytes: Uint8Array): void {
+    const { parameters, buffer, nowMs } = this.#context;
+    const window = buffer.open(manifest, nowMs);
+    if (!window || window.version !== manifest.version) return;
+    for (const [piece, payload] of splitPieces(bytes, parameters.pieceBytes).entries()) window.store(piece, payload);
+    this.windowsPublished += 1;
+    this.#watch.notePublished(window.number);
+    const part = this.#fellows.partIn(window.number);
+    const dealt = this.#shares.open(
+      window,
+      this.#able((neighbour) => part.count === 1 || part.serves(neighbour)),
+      part,
+    );
+    if (dealt) this.#context.schedule(`reveal:${window.number}`, part.count === 1 ? parameters.revealMs : HANDOVER_MS);
+    this.#announcer.note(window);
+  }
+
   /** How many viewers say that they hold a piece, or have been sent it. */
-  #holdersOf(number: WindowNumber, piece: PieceIndex): number {
+  #holdersOf({ number, version }: BufferedWindow, piece: PieceIndex): number {
     let count = 0;
-    for (const { map, publisher } of this.#context.neighbours.values()) if (!publisher && map.holds(number, piece)) count += 1;
+    for (const { map, publisher } of this.#context.neighbours.values()) if (!publisher && map.holds(number, piece, version)) count += 1;
     return count;
   }
 
-  /** Neighbours that can spread a piece: viewers that take what they are sent. */
-  #able(): readonly ConnectionId[] {
-    return [...this.#context.neighbours.values()].filter((neighbour) => !neighbour.blocked && !neighbour.publisher).map(({ id }) => id);
+  /** Neighbours that can spread a piece: viewers that take what they are sent. `first`: those who get it first, if there are two of them. */
+  #able(first: (neighbour: Neighbour) => boolean = () => true): readonly ConnectionId[] {
+    const able = [...this.#context.neighbours.values()].filter((neighbour) => !neighbour.blocked && !neighbour.publisher);
+    const chosen = able.filter(first);
+    return (chosen.length < 2 ? able : chosen).map(({ id }) => id);
   }
 }

@@ -8,7 +8,8 @@ import { Malformed } from '../../kernel/errors.js';
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { Announcer } from './announcer.js';
 import type { ExchangeContext } from './exchange-context.js';
-import { decodeManifest, manifestIsSigned, pieceSizeBytes } from './manifest.js';
+import type { Lineage } from './lineage.js';
+import { decodeManifest, type Manifest, pieceSizeBytes } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import type { EarlyPiece, PendingWindows } from './pending-windows.js';
 import type { Requester } from './requester.js';
@@ -24,6 +25,7 @@ export interface ReceiverParts {
   readonly announcer: Announcer;
   readonly requester: Requester;
   readonly pending: PendingWindows;
+  readonly lineage: Lineage;
 }
 
 export class Receiver {
@@ -31,12 +33,14 @@ export class Receiver {
   readonly #announcer: Announcer;
   readonly #requester: Requester;
   readonly #pending: PendingWindows;
+  readonly #lineage: Lineage;
   duplicateBytes: Bytes = 0;
   fromPublishersBytes: Bytes = 0;
   fromPeersBytes: Bytes = 0;
   badPieces = 0;
 
-  constructor({ context, announcer, requester, pending }: ReceiverParts) {
+  constructor({ context, announcer, requester, pending, lineage }: ReceiverParts) {
+    this.#lineage = lineage;
     this.#context = context;
     this.#announcer = announcer;
     this.#requester = requester;
@@ -45,13 +49,13 @@ export class Receiver {
 
   /** Only what was asked for is looked at. `lowestWanted`: windows below it are not taken in any more. */
   onManifest(neighbour: Neighbour, bytes: Uint8Array, ageMs: Milliseconds, lowestWanted: WindowNumber): void {
-    const { options, parameters, buffer, nowMs } = this.#context;
+    const { parameters, buffer, nowMs } = this.#context;
     const manifest = decodeManifest(copyOf(bytes), parameters.pieceBytes);
     if (manifest instanceof Malformed) return this.#context.accuse(neighbour, manifest.reason);
     if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return;
-    if (!manifestIsSigned(manifest, options.channel, options.owner, options.verifier)) {
-      return this.#context.accuse(neighbour, `window ${manifest.number} without the signature of the owner`);
-    }
+    if (!this.#context.admits(neighbour, manifest)) return;
+    neighbour.map.noteVersion(manifest.number, manifest.version);
+    if (this.#isRival(manifest)) return;
     const window = buffer.open(manifest, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
     const early = this.#pending.release(manifest.number);
     if (window) this.#verifyEarly(window, early);
@@ -71,6 +75,17 @@ export class Receiver {
     this.#countMedia(neighbour, payload.length);
     if (!window) this.#keepEarly(neighbour, number, piece, payload);
     else if (this.#verify(window, piece, payload, neighbour)) this.#context.deliverDue = true;
+  }
+
+  /** It is not the content that was asked for, and somebody names that one still. */
+  #isRival({ number, version }: Manifest): boolean {
+    const wanted = this.#lineage.of(number);
+    if (wanted === undefined || wanted === version) return false;
+    this.#context.planDue = true;
+    const isNamed = [...this.#context.neighbours.values()].some(({ map }) => map.get(number)?.version === wanted);
+    // Pieces that came early may be of the other one; asking for them again costs less than blaming who sent them.
+    if (!isNamed) this.#requester.abandon(number);
+    return isNamed;
   }
 
   #keepEarly(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
@@ -101,7 +116,7 @@ export class Receiver {
       window.store(piece, copyOf(payload));
       from?.succeeded();
       this.#context.lastGoodMs = this.#context.nowMs;
-      from?.map.noteHeld(window.number, piece, window.held.length);
+      from?.map.noteHeld(window.number, piece, window.held.length, window.version);
       this.#announcer.note(window);
       return true;
     }

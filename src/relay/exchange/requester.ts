@@ -6,6 +6,7 @@
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import { type Asked, type Download, Downloads } from './downloads.js';
 import type { ExchangeContext } from './exchange-context.js';
+import type { Lineage } from './lineage.js';
 import type { LiveMessage } from './live-message.js';
 import { listNeeds } from './needs.js';
 import type { Neighbour } from './neighbour.js';
@@ -21,25 +22,40 @@ const UNANSWERED_MAX = 6;
 const MANIFEST_PATIENCE_MS: Milliseconds = 300;
 const BROKEN_PROMISES_MAX = 64;
 
+export interface RequesterParts {
+  readonly context: ExchangeContext;
+  readonly playout: Playout;
+  readonly pending: PendingWindows;
+  readonly lineage: Lineage;
+}
+
 export class Requester {
   readonly #context: ExchangeContext;
   readonly #playout: Playout;
   readonly #pending: PendingWindows;
+  readonly #lineage: Lineage;
   readonly #downloads = new Downloads();
   /** Pieces whose one-shot timeout has fired. */
   firstTimeouts = 0;
 
-  constructor(context: ExchangeContext, playout: Playout, pending: PendingWindows) {
+  constructor({ context, playout, pending, lineage }: RequesterParts) {
     this.#context = context;
     this.#playout = playout;
     this.#pending = pending;
+    this.#lineage = lineage;
   }
 
   /** Asks for everything that is missing and that somebody can send soon. */
   plan(): void {
     const { options, nowMs } = this.#context;
     const requests = new Map<Neighbour, Map<WindowNumber, PieceIndex[]>>();
-    const view = { context: this.#context, playout: this.#playout, downloads: this.#downloads, pending: this.#pending };
+    const view = {
+      context: this.#context,
+      playout: this.#playout,
+      downloads: this.#downloads,
+      pending: this.#pending,
+      lineage: this.#lineage,
+    };
     for (const need of listNeeds(view).toSorted(byUrgency)) {
       if (options.downlink.delayMs(nowMs) > 0) break;
       const holder = chooseHolder(need, nowMs, () => options.rng.float());
@@ -122,7 +138,7 @@ export class Requester {
     const { neighbours, nowMs } = this.#context;
     for (const number of this.#pending.numbers()) {
       if (!this.#pending.wantsManifest(number, MANIFEST_PATIENCE_MS, nowMs)) continue;
-      const holders = [...neighbours.values()].filter((neighbour) => neighbour.map.get(number) !== undefined);
+      const holders = [...neighbours.values()].filter((neighbour) => this.#lineage.has(neighbour, number));
       if (holders.every(({ id }) => this.#pending.hasAsked(number, id))) this.#pending.askAnew(number);
       const [holder] = holders
         .filter(({ id }) => !this.#pending.hasAsked(number, id))
@@ -143,7 +159,7 @@ export class Requester {
   onNews(neighbour: Neighbour, window: WindowNumber): void {
     for (const download of this.#downloads.of(window)) {
       const [first] = download.asked;
-      if (!first || download.hedged || first.peer === neighbour.id || !neighbour.map.holds(window, download.piece)) continue;
+      if (!first || download.hedged || first.peer === neighbour.id || !this.#holds(neighbour, window, download.piece)) continue;
       if (download.overdue) this.#hedge(download, [neighbour]);
       else if (this.#isBetter(neighbour, first)) this.#move(download, first, neighbour);
     }
@@ -157,9 +173,19 @@ export class Requester {
     }
   }
 
+  /** Another content is wanted under this number: what was asked for is called off, and nothing of it is kept. */
+  abandon(window: WindowNumber): void {
+    for (const download of this.#downloads.of(window)) this.#finish(download);
+    this.#pending.release(window);
+  }
+
   /** Windows below this one are not wanted any more. */
   abandonBelow(window: WindowNumber): void {
     for (const download of this.#downloads.below(window)) this.#finish(download);
+  }
+
+  #holds(neighbour: Neighbour, window: WindowNumber, piece: PieceIndex): boolean {
+    return neighbour.map.holds(window, piece, this.#lineage.of(window));
   }
 
   /** Enters the request in the books; the message follows in one batch per window. */
@@ -231,7 +257,7 @@ export class Requester {
   #othersFor(download: Download): readonly Neighbour[] {
     const { pieceBytes, hedge } = this.#context.parameters;
     return [...this.#context.neighbours.values()]
-      .filter((other) => other.map.holds(download.window, download.piece) && !download.asked.some((asked) => asked.peer === other.id))
+      .filter((other) => this.#holds(other, download.window, download.piece) && !download.asked.some((asked) => asked.peer === other.id))
       .sort((a, b) => a.wait.predictMs(pieceBytes) - b.wait.predictMs(pieceBytes))
       .slice(0, hedge);
   }

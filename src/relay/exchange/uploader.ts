@@ -72,7 +72,7 @@ export class Uploader {
     if (!window || !payload) return this.#refuse(neighbour, upload.window, [upload.piece], 'not-held', 0);
     window.copies[upload.piece] = (window.copies[upload.piece] ?? 0) + 1;
     neighbour.mediaUpBytes += payload.length;
-    neighbour.map.noteHeld(upload.window, upload.piece, window.held.length);
+    neighbour.map.noteHeld(upload.window, upload.piece, window.held.length, window.version);
     this.#context.send(neighbour, { kind: 'piece', window: upload.window, piece: upload.piece, payload });
   }
 

@@ -7,7 +7,7 @@
  */
 import { Bitfield } from '../../kernel/bitfield.js';
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
-import type { Manifest } from './manifest.js';
+import type { ContentVersion, Manifest } from './manifest.js';
 
 export class BufferedWindow {
   readonly manifest: Manifest;
@@ -29,6 +29,10 @@ export class BufferedWindow {
 
   get number(): WindowNumber {
     return this.manifest.number;
+  }
+
+  get version(): ContentVersion {
+    return this.manifest.version;
   }
 
   get complete(): boolean {

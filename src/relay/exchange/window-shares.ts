@@ -8,6 +8,7 @@
  */
 import { Bitfield } from '../../kernel/bitfield.js';
 import type { ConnectionId, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import type { Part } from './fellow-publishers.js';
 import type { BufferedWindow } from './window-buffer.js';
 
 /** After so many rounds a new window is everybody's. */
@@ -26,7 +27,9 @@ const SPREAD_GAIN = 1 / 4;
 const NOTHING = new Bitfield(0);
 
 interface Deal {
+  /** Before round 0, other publishers have the first turn with their parts. */
   round: number;
+  readonly part: Part | undefined;
   readonly shares: Map<ConnectionId, Bitfield>;
 }
 
@@ -40,13 +43,15 @@ export class WindowShares {
   #windows = 0;
 
   /** Deals a new window's pieces out in turn. False when there are too few neighbours to share it. */
-  open(window: BufferedWindow, able: readonly ConnectionId[]): boolean {
+  open(window: BufferedWindow, able: readonly ConnectionId[], part?: Part): boolean {
     const probe = this.#windows++ % PROBE_WINDOWS === 0;
     if (able.length < 2 || (this.#spread < SPREAD_MIN && !probe)) return false;
-    const deal: Deal = { round: 0, shares: new Map() };
+    const shared = part !== undefined && part.count > 1;
+    const deal: Deal = { round: shared ? -1 : 0, part: shared ? part : undefined, shares: new Map() };
     const among = probe ? able : this.#reliable(able);
     this.#deals.set(window.number, deal);
-    for (let piece = 0; piece < window.held.length; piece++) this.#give(deal, among, piece, window.held.length);
+    for (let piece = 0; piece < window.held.length; piece++)
+      if (!shared || part.isOurs(piece)) this.#give(deal, among, piece, window.held.length);
     return true;
   }
 
@@ -59,7 +64,11 @@ export class WindowShares {
     const deal = this.#deals.get(window.number);
     if (!deal) return false;
     const holdersMin = 1 + able.length * LIARS_RATIO;
-    const isSpread = (piece: PieceIndex): boolean => (window.copies[piece] ?? 0) > 0 && holdersOf(piece) > holdersMin;
+    const isOthers = (piece: PieceIndex): boolean => deal.part?.isOurs(piece) === false;
+    const isSpread = (piece: PieceIndex): boolean => ((window.copies[piece] ?? 0) > 0 || isOthers(piece)) && holdersOf(piece) > holdersMin;
+    // The others have just begun: one viewer that has it shows that they are there.
+    const isTaken = (piece: PieceIndex): boolean => !isOthers(piece) || holdersOf(piece) > 0;
+    const isDone = deal.round < 0 ? isTaken : isSpread;
     if (deal.round === 0) this.#record(deal, isSpread);
     deal.round += 1;
     if (deal.round > ROUNDS_MAX) {
@@ -69,7 +78,7 @@ export class WindowShares {
     }
     const reliable = this.#reliable(able);
     for (let piece = 0; piece < window.held.length; piece++) {
-      if (isSpread(piece)) continue;
+      if (isDone(piece)) continue;
       const fresh = reliable.filter((peer) => !deal.shares.get(peer)?.has(piece));
       this.#give(deal, fresh, piece, window.held.length);
     }

@@ -20,6 +20,9 @@ const WAITING: ChannelStatus = {
   holes: 0,
   timeouts: 0,
   players: 0,
+  publishers: [],
+  conflict: null,
+  alignment: null,
 };
 
 test('the progress line tells looking for peers from waiting for the publisher', () => {

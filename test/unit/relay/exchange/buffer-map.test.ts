@@ -60,10 +60,10 @@ test('a map never holds more windows than a message may name', () => {
 
 test('what was sent there is held there, whatever it announces', () => {
   const map = new BufferMap();
-  map.noteHeld(5, 1, 3);
+  map.noteHeld(5, 1, 3, 9);
   assert.equal([map.holds(5, 1), map.holds(5, 0)], [true, false]);
   map.update(false, 0, [whole(6)]);
-  map.noteHeld(6, 1, 3);
+  map.noteHeld(6, 1, 3, 9);
   assert.ok(map.holdsAll(6));
 });
 

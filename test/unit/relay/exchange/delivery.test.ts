@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Delivery } from '../../../../src/relay/exchange/delivery.js';
+import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import type { LiveEvent } from '../../../../src/relay/exchange/live-protocol.js';
 import { PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
 import { Playout } from '../../../../src/relay/exchange/playout.js';
@@ -13,8 +14,9 @@ function setUp() {
   const context = makeContext({}, 1_000);
   const pending = new PendingWindows();
   const playout = new Playout(PARAMETERS, context.buffer, (after, before) => context.isAnnounced(after, before));
-  const requester = new Requester(context, playout, pending);
-  const delivery = new Delivery({ context, playout, requester, pending });
+  const lineage = new Lineage(context);
+  const requester = new Requester({ context, playout, pending, lineage });
+  const delivery = new Delivery({ context, playout, requester, pending, lineage });
   const events = (): LiveEvent[] => context.takeEffects().flatMap((effect) => (effect.kind === 'emit' ? [effect.event] : []));
   const told = (): string[] =>
     events().map((event) =>

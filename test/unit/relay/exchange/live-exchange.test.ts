@@ -156,7 +156,7 @@ test('a flood of requests is answered for a while at most', () => {
 test('another version is not misbehaviour', () => {
   const viewer = new DrivenExchange();
   viewer.input({ kind: 'peer-up', peer: 'new' });
-  assert.equal(drops(viewer.hear('new', { kind: 'hello', version: 2, publisher: false })), ['new surplus']);
+  assert.equal(drops(viewer.hear('new', { kind: 'hello', version: 3, publisher: false, rank: 0 })), ['new surplus']);
 });
 
 test('who says nothing, and who reads nothing, is dropped after a while', () => {

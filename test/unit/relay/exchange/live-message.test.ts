@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { Bitfield } from '../../../../src/kernel/bitfield.js';
 import { Malformed } from '../../../../src/kernel/errors.js';
 import {
+  LIVE_VERSION,
   type LiveMessage,
   liveCodec,
   MAP_WINDOWS_MAX,
@@ -16,11 +17,11 @@ const hex = (message: LiveMessage): string => Buffer.from(liveCodec.encode(messa
 
 /** Held in part, with the bits a decoder would set. */
 function part(number: number, pieceCount: number, key: boolean, bits: Uint8Array): WindowAvailability {
-  return { number, pieceCount, key, held: new Bitfield(pieceCount, bits) };
+  return { number, pieceCount, key, held: new Bitfield(pieceCount, bits), version: 0xa1b2c3d4 };
 }
 
 const TABLE: readonly [LiveMessage, string][] = [
-  [{ kind: 'hello', version: 1, publisher: true }, '000101'],
+  [{ kind: 'hello', version: 2, publisher: true, rank: 258 }, '00020100000102'],
   [{ kind: 'request', window: 7, pieces: [0, 258], wantManifest: true, patienceMs: 300 }, '020100000007012c00000102'],
   [{ kind: 'manifest', ageMs: 5, bytes: Uint8Array.of(0xaa) }, '0300000005aa'],
   [{ kind: 'piece', window: 7, piece: 2, payload: Uint8Array.of(0xbb) }, '04000000070002bb'],
@@ -33,14 +34,17 @@ const TABLE: readonly [LiveMessage, string][] = [
       full: true,
       tail: 3,
       windows: [
-        { number: 5, pieceCount: 10, key: true, held: null },
+        { number: 5, pieceCount: 10, key: true, held: null, version: 1 },
         { number: 6, pieceCount: 9, key: false, held: null },
       ],
     },
-    '010100000003' + '000000000502800a0009',
+    '010100000003' + '000000000502800a00000001000900000000',
   ],
   [{ kind: 'map', full: false, tail: 3, windows: [{ number: 5, pieceCount: 0, key: false, held: null }] }, '010000000003' + '010000000501'],
-  [{ kind: 'map', full: false, tail: 3, windows: [part(5, 9, true, Uint8Array.of(0x81, 0x80))] }, '010000000003' + '020000000580098180'],
+  [
+    { kind: 'map', full: false, tail: 3, windows: [part(5, 9, true, Uint8Array.of(0x81, 0x80))] },
+    '010000000003' + '02000000058009a1b2c3d48180',
+  ],
 ];
 
 for (const [message, bytes] of TABLE) {
@@ -71,7 +75,7 @@ const availability = fc.oneof(
     .filter(({ held }) => held?.full === false),
 );
 const message: fc.Arbitrary<LiveMessage> = fc.oneof(
-  record({ kind: fc.constant('hello' as const), version: fc.integer({ min: 0, max: 255 }), publisher: fc.boolean() }),
+  record({ kind: fc.constant('hello' as const), version: fc.constant(LIVE_VERSION), publisher: fc.boolean(), rank: number }),
   record({ kind: fc.constant('map' as const), full: fc.boolean(), tail: number, windows: fc.array(availability, { maxLength: 50 }) }),
   record({ kind: fc.constant('request' as const), window: number, pieces, wantManifest: fc.boolean(), patienceMs: milliseconds }),
   record({ kind: fc.constant('manifest' as const), ageMs: number, bytes }),

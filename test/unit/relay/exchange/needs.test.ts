@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Downloads } from '../../../../src/relay/exchange/downloads.js';
+import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import { listNeeds } from '../../../../src/relay/exchange/needs.js';
 import { EARLY_PIECES_MAX, PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
 import { Playout } from '../../../../src/relay/exchange/playout.js';
@@ -9,7 +10,7 @@ import { addNeighbour, availability, hold, makeContext, makeWindow, PARAMETERS }
 function setUp() {
   const context = makeContext();
   const playout = new Playout(PARAMETERS, context.buffer, () => false);
-  const view = { context, playout, downloads: new Downloads(), pending: new PendingWindows() };
+  const view = { context, playout, downloads: new Downloads(), pending: new PendingWindows(), lineage: new Lineage(context) };
   playout.moveTo(4);
   const names = (): string[] => listNeeds(view).map(({ window, piece }) => `${window}:${piece}`);
   return { ...view, view, names };

@@ -23,7 +23,7 @@ test('a flood is too much in the end, and the sooner the more work each message 
   assert.ok(patienceFor(request(1)) <= 10_000);
   assert.ok(patienceFor(request(500)) < 50);
   assert.ok(patienceFor({ kind: 'info', bytes: new Uint8Array() }) <= 1_000);
-  assert.ok(patienceFor({ kind: 'hello', version: 1, publisher: false }) <= 20_000);
+  assert.ok(patienceFor({ kind: 'hello', version: 2, publisher: false, rank: 0 }) <= 20_000);
 });
 
 test('an honest pace is never too much: a hundred pieces and twenty maps a second', () => {

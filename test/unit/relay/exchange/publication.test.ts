@@ -2,6 +2,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nodeVerifier } from '../../../../src/io/crypto.js';
 import { Announcer } from '../../../../src/relay/exchange/announcer.js';
+import { ConflictWatch } from '../../../../src/relay/exchange/conflict-watch.js';
+import type { ExchangeContext } from '../../../../src/relay/exchange/exchange-context.js';
+import { FellowPublishers } from '../../../../src/relay/exchange/fellow-publishers.js';
 import { manifestIsSigned } from '../../../../src/relay/exchange/manifest.js';
 import { Publication } from '../../../../src/relay/exchange/publication.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
@@ -16,33 +19,39 @@ import {
   sentOf,
 } from '../../../support/exchange-fixture.js';
 
+function publicationOf(context: ExchangeContext, shares: WindowShares): Publication {
+  const [announcer, fellows, watch] = [new Announcer(context, shares), new FellowPublishers(context), new ConflictWatch(context)];
+  return new Publication({ context, shares, announcer, fellows, watch });
+}
+
 function setUp() {
   const context = makeContext({ signer: OWNER }, 1_000);
   const shares = new WindowShares();
-  return { context, shares, publication: new Publication(context, shares, new Announcer(context, shares)) };
+  return { context, shares, publication: publicationOf(context, shares) };
 }
 
 test('a window is signed and held whole', () => {
   const { context, publication } = setUp();
-  publication.publish(makeWindow(4).content);
+  publication.publish(makeWindow(4).content, false);
   const window = context.buffer.get(4);
   assert.ok(window?.complete && manifestIsSigned(window.manifest, CHANNEL, OWNER.publicKey, nodeVerifier));
   assert.is(publication.windowsPublished, 1);
 });
 
-test('it is dealt out among viewers, not to publishers nor to those who do not read, and revealed later', () => {
+test('it is dealt out among viewers that read, shown whole to other publishers, and revealed later', () => {
   const { context, publication } = setUp();
   for (const id of ['a', 'b', 'blocked']) addNeighbour(context, id);
   const blocked = context.neighbours.get('blocked');
   if (blocked) blocked.blockedSinceMs = 0;
   addNeighbour(context, 'other', true);
-  publication.publish(makeWindow(4, 4).content);
+  publication.publish(makeWindow(4, 4).content, false);
   const effects = context.takeEffects();
   assert.equal(
     sentOf(effects, 'map').map(({ to, windows }) => [to, windows[0]?.held?.count]),
     [
       ['a', 2],
       ['b', 2],
+      ['other', undefined],
     ],
   );
   assert.ok(effects.some((effect) => effect.kind === 'schedule' && effect.timer === 'reveal:4' && effect.delayMs === PARAMETERS.revealMs));
@@ -51,7 +60,7 @@ test('it is dealt out among viewers, not to publishers nor to those who do not r
 test('after some rounds everybody is told of everything, and no timer is left', () => {
   const { context, publication } = setUp();
   for (const id of ['a', 'b']) addNeighbour(context, id);
-  publication.publish(makeWindow(4, 4).content);
+  publication.publish(makeWindow(4, 4).content, false);
   context.takeEffects();
   for (let round = 0; round < 4; round++) {
     context.nowMs += PARAMETERS.revealMs;
@@ -65,7 +74,7 @@ test('after some rounds everybody is told of everything, and no timer is left', 
 test('one viewer alone is told of everything at once', () => {
   const { context, publication } = setUp();
   addNeighbour(context, 'a');
-  publication.publish(makeWindow(4).content);
+  publication.publish(makeWindow(4).content, false);
   assert.equal(sentOf(context.takeEffects(), 'map')[0]?.windows, [availability(makeWindow(4))]);
 });
 
@@ -77,12 +86,12 @@ test('a window that has left the buffer is not revealed', () => {
 
 test('a window below the tail is not published, and one without a signer is our bug', () => {
   const { context, publication } = setUp();
-  for (let number = 1; number <= PARAMETERS.bufferWindows + 1; number++) publication.publish(makeWindow(number, 1).content);
-  publication.publish(makeWindow(1, 1).content);
+  for (let number = 1; number <= PARAMETERS.bufferWindows + 1; number++) publication.publish(makeWindow(number, 1).content, false);
+  publication.publish(makeWindow(1, 1).content, false);
   assert.is(publication.windowsPublished, PARAMETERS.bufferWindows + 1);
   const viewer = makeContext();
   const shares = new WindowShares();
-  assert.throws(() => new Publication(viewer, shares, new Announcer(viewer, shares)).publish(makeWindow(1).content), /signer/);
+  assert.throws(() => publicationOf(viewer, shares).publish(makeWindow(1).content, false), /signer/);
   assert.ok(context.buffer.count <= PARAMETERS.bufferWindows);
 });
 

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Announcer } from '../../../../src/relay/exchange/announcer.js';
+import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import { PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
 import { Playout } from '../../../../src/relay/exchange/playout.js';
 import { Receiver } from '../../../../src/relay/exchange/receiver.js';
@@ -26,8 +27,9 @@ function setUp() {
   const pending = new PendingWindows();
   const playout = new Playout(PARAMETERS, context.buffer, () => false);
   playout.moveTo(4);
-  const requester = new Requester(context, playout, pending);
-  const receiver = new Receiver({ context, announcer: new Announcer(context, new WindowShares()), requester, pending });
+  const lineage = new Lineage(context);
+  const requester = new Requester({ context, playout, pending, lineage });
+  const receiver = new Receiver({ context, announcer: new Announcer(context, new WindowShares()), requester, pending, lineage });
   const x = addNeighbour(context, 'x');
   x.map.update(true, 0, [availability(MADE)]);
   requester.plan();

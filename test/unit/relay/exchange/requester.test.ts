@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import type { LiveEffect } from '../../../../src/relay/exchange/live-protocol.js';
 import { PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
 import { Playout } from '../../../../src/relay/exchange/playout.js';
@@ -20,7 +21,7 @@ function setUp() {
   const pending = new PendingWindows();
   const playout = new Playout(PARAMETERS, context.buffer, () => false);
   playout.moveTo(4);
-  const requester = new Requester(context, playout, pending);
+  const requester = new Requester({ context, playout, pending, lineage: new Lineage(context) });
   const holder = (id: string, pieces?: readonly number[], publisher = false) => {
     const neighbour = addNeighbour(context, id, publisher);
     neighbour.map.update(true, 0, [availability(makeWindow(4), pieces)]);
@@ -53,7 +54,7 @@ test('an answer settles the books and calls off whoever else was asked', () => {
   const { context, requester, holder } = setUp();
   const [x, y] = [holder('x', [0]), holder('y', [])];
   requester.plan();
-  y.map.noteHeld(4, 0, 3);
+  y.map.noteHeld(4, 0, 3, availability(makeWindow(4)).version ?? 0);
   requester.onTimeout(4, 0);
   context.takeEffects();
   context.nowMs += 50;

@@ -1,0 +1,95 @@
+/**
+ * Notices that two authorised publishers show different content under one number, and proves it by their signatures.
+ *
+ * A map that names another content is hearsay; the manifest behind it is asked for, and only a valid signature makes a conflict of it. Asked now and
+ * then, not at every window: two publishers that differ do so twice a second.
+ */
+import { copyOf } from '../../kernel/bytes.js';
+import { Malformed } from '../../kernel/errors.js';
+import type { ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { ExchangeContext } from './exchange-context.js';
+import type { WindowAvailability } from './live-message.js';
+import { decodeManifest } from './manifest.js';
+import type { Neighbour } from './neighbour.js';
+
+/** Between two requests for evidence. */
+const EVIDENCE_STEP_MS: Milliseconds = 3_000;
+/** Between two words to a publisher that somebody differs. */
+const DOUBT_STEP_MS: Milliseconds = 1_000;
+/** How far others may be ahead of a publisher for so long without being on another numbering. */
+const AHEAD_MS: Milliseconds = 4_000;
+
+export class ConflictWatch {
+  readonly #context: ExchangeContext;
+  #askedMs: Milliseconds = Number.NEGATIVE_INFINITY;
+  #asked: { readonly number: WindowNumber; readonly from: ConnectionId } | undefined;
+  #doubtedMs: Milliseconds = Number.NEGATIVE_INFINITY;
+  #aheadSinceMs: Milliseconds | undefined;
+  /** The first window that this publisher has made. */
+  #firstOwn: WindowNumber | undefined;
+
+  constructor(context: ExchangeContext) {
+    this.#context = context;
+  }
+
+  notePublished(number: WindowNumber): void {
+    this.#firstOwn = Math.min(this.#firstOwn ?? number, number);
+    this.#aheadSinceMs = undefined;
+  }
+
+  onMap(neighbour: Neighbour, windows: readonly WindowAvailability[]): void {
+    for (const { number, version } of windows) {
+      if (version === undefined) continue;
+      const own = this.#context.buffer.get(number);
+      if (own && own.version !== version) this.#onRival(neighbour, number);
+      else if (!own && this.#context.isPublisher) this.#onUnknown(number);
+    }
+  }
+
+  /** Whether the manifest was asked for here; a valid one of other content is reported. */
+  takes(neighbour: Neighbour, bytes: Uint8Array): boolean {
+    const asked = this.#asked;
+    if (asked?.from !== neighbour.id) return false;
+    const { parameters, buffer } = this.#context;
+    const manifest = decodeManifest(copyOf(bytes), parameters.pieceBytes);
+    if (manifest instanceof Malformed || manifest.number !== asked.number) return false;
+    this.#asked = undefined;
+    const own = buffer.get(manifest.number);
+    if (!this.#context.admits(neighbour, manifest) || !own || own.version === manifest.version) return true;
+    neighbour.map.noteVersion(manifest.number, manifest.version);
+    const publishers = [this.#context.signerOf(own.manifest), this.#context.signerOf(manifest)] as const;
+    this.#context.emit({ kind: 'conflict', number: manifest.number, publishers });
+    return true;
+  }
+
+  /** A window that waited for others to confirm it was not confirmed. */
+  deny(number: WindowNumber): void {
+    this.#doubt(number, false);
+  }
+
+  #onRival(neighbour: Neighbour, number: WindowNumber): void {
+    const { nowMs } = this.#context;
+    if (this.#context.isPublisher) this.#doubt(number, true);
+    if (nowMs - this.#askedMs < EVIDENCE_STEP_MS) return;
+    this.#askedMs = nowMs;
+    this.#asked = { number, from: neighbour.id };
+    this.#context.send(neighbour, { kind: 'request', window: number, pieces: [], wantManifest: true, patienceMs: 0 });
+  }
+
+  /** Windows among our own that we never made, or far ahead of them: somebody counts otherwise. */
+  #onUnknown(number: WindowNumber): void {
+    const { buffer, nowMs } = this.#context;
+    const { head } = buffer;
+    if (head === undefined || this.#firstOwn === undefined || number < Math.max(this.#firstOwn, buffer.tail)) return;
+    if (number < head) return this.#doubt(number, true);
+    this.#aheadSinceMs ??= nowMs;
+    if (nowMs - this.#aheadSinceMs > AHEAD_MS) this.#doubt(number, true);
+  }
+
+  #doubt(number: WindowNumber, published: boolean): void {
+    const { nowMs } = this.#context;
+    if (published && nowMs - this.#doubtedMs < DOUBT_STEP_MS) return;
+    this.#doubtedMs = nowMs;
+    this.#context.emit({ kind: 'doubt', number, published });
+  }
+}
