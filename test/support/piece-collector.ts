@@ -5,13 +5,13 @@
  * taken up again on the same port. Several collectors, one per station, tell how far publishers of one channel agree (`piece-table.ts`).
  */
 import { decodeDescriptor } from '../../src/ingest/channel.js';
-import { nodeHasher, nodeVerifier } from '../../src/io/crypto.js';
+import { nodeHasher } from '../../src/io/crypto.js';
 import { PeerNetwork } from '../../src/io/peers/peer-network.js';
 import type { Swarm } from '../../src/io/peers/swarm.js';
 import type { Connection } from '../../src/kernel/connection.js';
 import { Malformed } from '../../src/kernel/errors.js';
 import { LIVE_VERSION, type LiveMessage, liveCodec } from '../../src/relay/exchange/live-message.js';
-import { decodeManifest, type Manifest, manifestIsSigned } from '../../src/relay/exchange/manifest.js';
+import { decodeManifest, type Manifest } from '../../src/relay/exchange/manifest.js';
 import { MemoryLog } from './memory-log.js';
 import { isListening } from './tcp-port.js';
 
@@ -24,7 +24,7 @@ export interface MadeWindow {
   readonly durationMs: number;
   /** SHA-256 of each piece, in hex. */
   readonly pieces: readonly string[];
-  /** The public key, in hex, that signed it; null when it is none that this collector knows. */
+  /** The public key, in hex, that signed it by its own word; null for an open channel's. Signatures are not checked here. */
   readonly signer: string | null;
   /** When the manifest came, on `performance`'s clock. */
   readonly arrivedMs: number;
@@ -150,7 +150,7 @@ export class PieceCollector {
         this.#swarm = undefined;
       },
     });
-    this.#say({ kind: 'hello', version: LIVE_VERSION, publisher: false });
+    this.#say({ kind: 'hello', version: LIVE_VERSION, publisher: false, rank: 0 });
     this.#say({ kind: 'map', full: true, tail: 0, windows: [] });
   }
 
@@ -178,14 +178,14 @@ export class PieceCollector {
     if (manifest instanceof Malformed) throw new Error(`the station sent a manifest that cannot be read: ${manifest.reason}`);
     const { number, previous, discontinuity, startMs, durationMs, pieceHashes } = manifest;
     const pieces = pieceHashes.map((hash) => Buffer.from(hash).toString('hex'));
-    const signer = this.#signerOf(manifest, descriptor.owner);
+    const signer = signerOf(manifest, descriptor.owner);
     const made = { number, previous, discontinuity, startMs, durationMs, pieces, signer };
     this.windows.push({ ...made, arrivedMs: performance.now(), run: this.connections - 1 });
   }
+}
 
-  /** The one place that knows how a manifest names its signer: today it is the owner or nobody. */
-  #signerOf(manifest: Manifest, owner: Uint8Array | null): string | null {
-    if (owner === null || !manifestIsSigned(manifest, this.#options.id, owner, nodeVerifier)) return null;
-    return Buffer.from(owner).toString('hex');
-  }
+/** The one place that knows how a manifest names its signer: by a certificate's key, or not at all, and then it is the channel's owner. */
+function signerOf(manifest: Manifest & { readonly signer?: Uint8Array | null }, owner: Uint8Array | null): string | null {
+  const key = manifest.signer ?? owner;
+  return key === null ? null : Buffer.from(key).toString('hex');
 }
