@@ -79,8 +79,15 @@ async function measure(run: BenchRun, origin: string, publishers: number): Promi
     pairs: compareAll(windows),
     firstWindowMs: times.map(({ first }) => first),
     restartedWindowMs: times.map(({ again }) => again),
-    remarks: '',
+    remarks: fleet.publishers.flatMap((publisher, index) => idleRemark(publisher, collectors[index] as PieceCollector)).join('; '),
   };
+}
+
+/** Why a publisher that made nothing did so, as far as it says. */
+function idleRemark({ index, process }: Publisher, { windows, connections }: PieceCollector): readonly string[] {
+  if (windows.length > 0) return [];
+  const said = process.program.errors.trim().split('\n').at(-1) ?? 'nothing';
+  return [`publisher ${index} made nothing (${connections} connections to it); it said last: ${said.slice(0, 160)}`];
 }
 
 function scheduleFrom(rng: Rng): Schedule {

@@ -1,7 +1,7 @@
 /** The rebasing origin does to times what SRS does, for real players and for our own, and to nothing else. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FlvRecorder, largestStepBackMs, type RecordedTag, record } from '../support/flv-recorder.js';
+import { FlvRecorder, largestStepBackMs, type RecordedTag, recordTag } from '../support/flv-recorder.js';
 import { audioHeaderTag, audioTag, metadataTag, videoHeaderTag, videoTag } from '../support/media-fixture.js';
 import { Program } from '../support/program.js';
 import { RebasingOrigin } from '../support/rebasing-origin.js';
@@ -79,7 +79,7 @@ test('a gap leaves no trace in the times, and shifts the offset to whoever came 
   const frames = before.tags
     .filter(({ type }) => type === 9 || type === 8)
     .slice(2)
-    .map(({ type, timestampMs, body }) => record({ type: type as 8 | 9, timestampMs, body }, 0));
+    .map(({ type, timestampMs, body }) => recordTag({ type: type as 8 | 9, timestampMs, body }, 0));
   assert.is(largestStepBackMs(frames), 0);
   const steps = frames.slice(1).map(({ timestampMs }, index) => timestampMs - (frames[index]?.timestampMs ?? 0));
   assert.ok(Math.max(...steps) <= 40);

@@ -1,10 +1,9 @@
 /** Redundant publishers with a live source: a server that all of them pull, or an encoder that pushes to each of them. */
 import type { RecordedTag } from './flv-recorder.js';
 import { MultiOutputPush } from './multi-output-push.js';
-import { NginxRtmpOrigin } from './nginx-rtmp-origin.js';
-import { NodeMediaServerOrigin } from './node-media-server-origin.js';
 import { PublisherFleet } from './publisher-fleet.js';
 import { RebasingOrigin } from './rebasing-origin.js';
+import { ServedOrigin } from './served-origin.js';
 import { TeeEncoder } from './tee-encoder.js';
 import { VlcSource } from './vlc-source.js';
 
@@ -24,9 +23,9 @@ type Pulled = () => Promise<Running & { readonly url: string }>;
 type Pushed = (urls: readonly string[]) => Running;
 
 const PULLED: Readonly<Record<string, Pulled>> = {
-  'nms-rtmp': () => NodeMediaServerOrigin.start({ protocol: 'rtmp' }),
-  'nms-flv': () => NodeMediaServerOrigin.start({ protocol: 'http' }),
-  'nginx-rtmp': () => NginxRtmpOrigin.start(),
+  'nms-rtmp': () => ServedOrigin.nodeMediaServer('rtmp'),
+  'nms-flv': () => ServedOrigin.nodeMediaServer('http'),
+  'nginx-rtmp': () => ServedOrigin.nginx(),
   'vlc-mms': () => VlcSource.start(),
   'rebasing-rtmp': () => RebasingOrigin.start({ protocol: 'rtmp' }),
   'rebasing-flv': () => RebasingOrigin.start({ protocol: 'http' }),

@@ -82,7 +82,7 @@ export class FlvRecorder {
     }
     const arrivedMs = performance.now();
     for (const tag of tags) {
-      const recorded = record(tag, arrivedMs);
+      const recorded = recordTag(tag, arrivedMs);
       this.tags.push(recorded);
       if (recorded.kind === 'frame') this.frames.push(recorded);
     }
@@ -93,11 +93,11 @@ export class FlvRecorder {
 export async function framesOfFile(path: string): Promise<readonly RecordedTag[]> {
   const tags = new FlvParser().push(await readFile(path));
   if (tags instanceof Malformed) throw new Error(tags.reason);
-  return tags.map((tag) => record(tag, 0)).filter(({ kind }) => kind === 'frame');
+  return tags.map((tag) => recordTag(tag, 0)).filter(({ kind }) => kind === 'frame');
 }
 
 /** What is kept of a tag. */
-export function record(tag: FlvTag, arrivedMs: number): RecordedTag {
+export function recordTag(tag: FlvTag, arrivedMs: number): RecordedTag {
   const { type, timestampMs, body } = tag;
   const { kind, key } = classifyTag(tag);
   return { type, timestampMs, kind, key, bodyBytes: body.length, hash: createHash('sha256').update(body).digest('hex'), arrivedMs };

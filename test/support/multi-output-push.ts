@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { classifyTag, type FlvTag, SCRIPT, VIDEO } from '../../src/media/flv.js';
 import { FlvEncoder } from './flv-encoder.js';
-import { type RecordedTag, record } from './flv-recorder.js';
+import { type RecordedTag, recordTag } from './flv-recorder.js';
 import { RtmpClient } from './rtmp-client.js';
 
 export interface MultiOutputPushOptions {
@@ -51,7 +51,7 @@ export class MultiOutputPush {
     return new FlvEncoder({
       onTag: (tag) => {
         const { kind } = classifyTag(tag);
-        if (kind === 'frame') this.#sent.push(record(tag, performance.now()));
+        if (kind === 'frame') this.#sent.push(recordTag(tag, performance.now()));
         else if (kind === 'header' || kind === 'metadata') headers.set(`${kind} ${tag.type}`, tag);
         if (kind === 'frame') for (const output of this.#outputs) output.send(tag, [...headers.values()]);
       },

@@ -1,62 +1,74 @@
-/** nginx with its RTMP module (Debian: nginx, libnginx-mod-rtmp) as the origin of a live stream, with an encoder that publishes to it. */
-import { existsSync, writeFileSync } from 'node:fs';
+/** An origin of another make: nginx with its RTMP module, as Debian has it, in the foreground and in a folder of its own. */
+import { writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { join } from 'node:path';
-import { FfmpegPublisher } from './ffmpeg-publisher.js';
-import type { RecordedTag } from './flv-recorder.js';
-import type { Origin } from './origin.js';
+import { freePort } from './free-port.js';
 import { Program, temporaryFolder } from './program.js';
-import { whenListening } from './tcp-port.js';
-import { freePort } from './vlc-source.js';
 
-const MODULE = '/usr/lib/nginx/modules/ngx_rtmp_module.so';
-const ENCODER = { size: '320x180', videoKilobitsPerSecond: 400 };
+const START_MS = 10_000;
 
-export class NginxRtmpOrigin implements Origin {
-  readonly url: string;
-  readonly #server: Program;
-  #encoder: FfmpegPublisher;
+export class NginxRtmpOrigin {
+  readonly port: number;
+  readonly program: Program;
+  readonly #folder: string;
 
-  /** Whether this machine has what it needs. */
-  static get isThere(): boolean {
-    return existsSync(MODULE);
+  /** Listens already. The same port again is the same origin, restarted. */
+  static async start(port?: number): Promise<NginxRtmpOrigin> {
+    const origin = new NginxRtmpOrigin(port ?? (await freePort()));
+    await whenListening(origin.port, () => origin.program.exit === undefined);
+    return origin;
   }
 
-  static async start(): Promise<NginxRtmpOrigin> {
-    const folder = temporaryFolder('nginx');
-    const port = await freePort();
-    const file = join(folder, 'nginx.conf');
-    writeFileSync(file, configOf(folder, port));
-    const server = new Program('nginx', ['-p', folder, '-c', file]);
-    await whenListening(port);
-    return new NginxRtmpOrigin(server, port);
+  private constructor(port: number) {
+    this.port = port;
+    this.#folder = temporaryFolder('nginx');
+    const path = join(this.#folder, 'nginx.conf');
+    writeFileSync(path, this.#configuration());
+    // Without master process, so that one signal to one process ends it.
+    this.program = new Program('/usr/sbin/nginx', ['-p', this.#folder, '-e', join(this.#folder, 'error.log'), '-c', path]);
   }
 
-  private constructor(server: Program, port: number) {
-    this.#server = server;
-    this.url = `rtmp://127.0.0.1:${port}/live/origin`;
-    this.#encoder = new FfmpegPublisher(this.url, ENCODER);
+  url(name: string): string {
+    return `rtmp://127.0.0.1:${this.port}/live/${name}`;
   }
 
-  async restartEncoder(): Promise<void> {
-    await this.#encoder.stop();
-    this.#encoder = new FfmpegPublisher(this.url, ENCODER);
+  stop(): Promise<void> {
+    return this.program.stop();
   }
 
-  sentFrames(): Promise<readonly RecordedTag[]> {
-    return this.#encoder.sentFrames();
+  #configuration(): string {
+    return `load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
+daemon off;
+master_process off;
+pid ${this.#folder}/nginx.pid;
+events { worker_connections 64; }
+rtmp {
+  access_log off;
+  server {
+    listen 127.0.0.1:${this.port};
+    application live { live on; }
   }
-
-  async stop(): Promise<void> {
-    await this.#encoder.stop();
-    await this.#server.stop();
+}
+`;
   }
 }
 
-/** One process in the foreground, so that its pid is all there is to end. */
-function configOf(folder: string, port: number): string {
-  return `load_module ${MODULE};
-daemon off; master_process off; pid ${folder}/nginx.pid; error_log stderr warn;
-events { worker_connections 64; }
-rtmp { access_log off; server { listen 127.0.0.1:${port}; application live { live on; } } }
-`;
+/** Until something accepts connections at the port. */
+export async function whenListening(port: number, isAlive: () => boolean): Promise<void> {
+  for (const endMs = performance.now() + START_MS; !(await accepts(port)); ) {
+    if (!isAlive() || performance.now() > endMs) throw new Error(`nothing listens at port ${port}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: '127.0.0.1', port });
+    const done = (accepted: boolean): void => {
+      socket.destroy();
+      resolve(accepted);
+    };
+    socket.once('connect', () => done(true));
+    socket.once('error', () => done(false));
+  });
 }

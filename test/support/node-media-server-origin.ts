@@ -1,55 +1,66 @@
-/** Node-media-server as the origin of a live stream: the server itself in a process of its own, with an encoder that publishes to it. */
-import { writeFileSync } from 'node:fs';
+/** An ordinary node-media-server as an origin: the npm package in a process of its own, which has nothing to do with our host. */
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { FfmpegPublisher } from './ffmpeg-publisher.js';
-import type { RecordedTag } from './flv-recorder.js';
-import type { Origin } from './origin.js';
+import type { TestCertificate } from './certificate.js';
+import { freePort } from './free-port.js';
+import { whenListening } from './nginx-rtmp-origin.js';
 import { Program, temporaryFolder } from './program.js';
-import { whenListening } from './tcp-port.js';
-import { freePort } from './vlc-source.js';
 
-const PATH = '/live/origin';
+export interface NodeMediaServerPorts {
+  readonly rtmp: number;
+  readonly http: number;
+  readonly rtmps: number;
+  readonly https: number;
+}
 
-export class NodeMediaServerOrigin implements Origin {
-  readonly url: string;
-  readonly #server: Program;
-  readonly #rtmp: string;
-  #encoder: FfmpegPublisher;
+export interface NodeMediaServerOptions {
+  /** Of an origin that is started again. Default: any free ones. */
+  readonly ports?: NodeMediaServerPorts;
+  /** Serves RTMPS and HTTPS too. */
+  readonly certificate?: TestCertificate;
+}
 
-  static async start(options: { readonly protocol?: 'rtmp' | 'http' } = {}): Promise<NodeMediaServerOrigin> {
-    const folder = temporaryFolder('nms-origin');
-    const [rtmpPort, httpPort] = [await freePort(), await freePort()];
-    const config = join(folder, 'config.json');
-    writeFileSync(
-      config,
-      JSON.stringify({ bind: '127.0.0.1', rtmp: { port: rtmpPort }, http: { port: httpPort }, store: { path: folder } }),
-    );
-    const app = createRequire(import.meta.url).resolve('node-media-server/bin/app.js');
-    const server = new Program(process.execPath, [app, '--config', config, '--no-admin'], { cwd: folder });
-    await Promise.all([whenListening(rtmpPort), whenListening(httpPort)]);
-    const rtmp = `rtmp://127.0.0.1:${rtmpPort}${PATH}`;
-    return new NodeMediaServerOrigin(server, rtmp, options.protocol === 'http' ? `http://127.0.0.1:${httpPort}${PATH}.flv` : rtmp);
+const PACKAGE = createRequire(import.meta.url).resolve('node-media-server');
+const SCRIPT = 'const [path, config] = process.argv.slice(1); new (require(path))(JSON.parse(config), "").run();';
+
+export class NodeMediaServerOrigin {
+  readonly ports: NodeMediaServerPorts;
+  readonly program: Program;
+
+  /** Listens already. */
+  static async start(options: NodeMediaServerOptions = {}): Promise<NodeMediaServerOrigin> {
+    const ports = options.ports ?? {
+      rtmp: await freePort(),
+      http: await freePort(),
+      rtmps: await freePort(),
+      https: await freePort(),
+    };
+    const origin = new NodeMediaServerOrigin(ports, options.certificate);
+    const isAlive = (): boolean => origin.program.exit === undefined;
+    await whenListening(ports.rtmp, isAlive);
+    await whenListening(ports.http, isAlive);
+    return origin;
   }
 
-  private constructor(server: Program, rtmp: string, url: string) {
-    this.#server = server;
-    this.#rtmp = rtmp;
-    this.url = url;
-    this.#encoder = new FfmpegPublisher(rtmp, { size: '320x180', videoKilobitsPerSecond: 400 });
+  private constructor(ports: NodeMediaServerPorts, certificate: TestCertificate | undefined) {
+    this.ports = ports;
+    const files = certificate && { key: certificate.keyPath, cert: certificate.certificatePath };
+    const config = {
+      bind: '127.0.0.1',
+      rtmp: { port: ports.rtmp },
+      http: { port: ports.http },
+      ...(files ? { rtmps: { port: ports.rtmps, ...files }, https: { port: ports.https, ...files } } : {}),
+      webadmin: { enable: false },
+      record: { auto: false },
+    };
+    // It writes into the folder it runs in.
+    this.program = new Program(process.execPath, ['-e', SCRIPT, PACKAGE, JSON.stringify(config)], { cwd: temporaryFolder('nms') });
   }
 
-  async restartEncoder(): Promise<void> {
-    await this.#encoder.stop();
-    this.#encoder = new FfmpegPublisher(this.#rtmp, { size: '320x180', videoKilobitsPerSecond: 400 });
+  url(scheme: 'rtmp' | 'rtmps' | 'http' | 'https', name: string): string {
+    return `${scheme}://127.0.0.1:${this.ports[scheme]}/live/${name}${scheme.startsWith('http') ? '.flv' : ''}`;
   }
 
-  sentFrames(): Promise<readonly RecordedTag[]> {
-    return this.#encoder.sentFrames();
-  }
-
-  async stop(): Promise<void> {
-    await this.#encoder.stop();
-    await this.#server.stop();
+  stop(): Promise<void> {
+    return this.program.stop();
   }
 }

@@ -7,11 +7,11 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { TrackerServer } from '../../src/io/trackers/tracker-server.js';
+import { freePort } from './free-port.js';
 import { MemoryLog } from './memory-log.js';
 import { PieceCollector } from './piece-collector.js';
 import { temporaryFolder } from './program.js';
 import { ShoalProcess, startStation } from './shoal-process.js';
-import { freePort } from './vlc-source.js';
 
 export interface PublisherFleetOptions {
   readonly count: number;

@@ -9,7 +9,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { classifyTag, encodeFlvHeader, encodeTag, type FlvTag, SCRIPT, VIDEO } from '../../src/media/flv.js';
 import { FlvEncoder } from './flv-encoder.js';
-import { type RecordedTag, record } from './flv-recorder.js';
+import { type RecordedTag, recordTag } from './flv-recorder.js';
 import type { Origin } from './origin.js';
 import { RtmpPlayServer, type TagSink } from './rtmp-play-server.js';
 import { SrsJitter } from './srs-jitter.js';
@@ -91,7 +91,7 @@ export class RebasingOrigin implements Origin {
     if (kind === 'metadata') this.#metadata = tag;
     else if (kind === 'header') this.#headers.set(tag.type, tag);
     else if (kind === 'frame') this.#keep(tag, key);
-    if (kind === 'frame') this.#sent.push(record(tag, performance.now()));
+    if (kind === 'frame') this.#sent.push(recordTag(tag, performance.now()));
     this.#lastMs = tag.timestampMs;
     for (const player of this.#players.values()) deliver(player, tag);
   }
