@@ -22,6 +22,8 @@ const GAP_MS_MAX = 1_000;
 const FREEZE_MS = 2_500;
 const RETURN_MS = 20_000;
 const AWAY_MS = 15_000;
+/** Nothing happens: what gaps there are anyway. */
+const CALM_MS = 6_000;
 const BACK_MS = 25_000;
 
 type Fault = 'kill' | 'freeze';
@@ -157,6 +159,10 @@ function goesBack(times: readonly number[]): boolean {
 }
 
 test(`publishers are killed and frozen in turn, ${CYCLES} times`, async () => {
+  const calmMs = performance.now();
+  await pass(CALM_MS);
+  const calm = recorders.map(({ frames }) => Math.round(longestGapWithin(frames, calmMs, calmMs + CALM_MS)?.lengthMs ?? CALM_MS));
+  print(`calm: largest gap of arrival at each viewer: ${calm.join(', ')} ms`);
   for (let index = 0; index < CYCLES; index++) {
     const publisher = fed.fleet.publishers[index % PUBLISHERS] as Publisher;
     await runCycle(publisher, Math.floor(index / PUBLISHERS) % 2 === 0 ? 'kill' : 'freeze');
