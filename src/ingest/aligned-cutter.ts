@@ -43,6 +43,10 @@ export interface SwarmOutlook {
   readonly neighbours: number;
   /** Neighbours that say they hold the source. */
   readonly publishers: number;
+  /** Those of them that make windows, or are about to. */
+  readonly onAir: number;
+  /** Those of them that go first where nobody is publishing, so that not all begin at once. */
+  readonly before: number;
   /** The newest window that a neighbour speaks of; hearsay. */
   readonly head: WindowNumber | null;
   /** For how long no newer window has been heard of that we had not published; `Infinity`: never was one. */
@@ -92,6 +96,11 @@ const LOOK_MS: Milliseconds = 2_000;
 const CACHE_MS: Milliseconds = 500;
 /** Others publish twice a second; silent for this long, they have stopped. */
 export const STALL_MS: Milliseconds = 1_500;
+/** Publishers that wait for the same silence go on the air one after the other: the first one's windows are there to be compared by then. */
+const TURN_MS: Milliseconds = 800;
+const TURNS_MAX = 3;
+/** Who goes on the air in the middle of a source leaves out a second or two before its first window. */
+const PROMISE_MS: Milliseconds = 4_000;
 /** Signed numbers are waited for so much longer before we go on above what we know. */
 const FLOOR_PATIENCE_MS: Milliseconds = 1_000;
 /** Content that could not be found in so much time of an advancing swarm is other content. */
@@ -108,6 +117,7 @@ const HELD_TAGS_MAX = 8_000;
 const RESUME_MS: Milliseconds = 3_000;
 /** A timeline that is older than this is not gone on with: it would be chance. */
 const RECORD_AGE_MS_MAX: Milliseconds = 12 * 3_600_000;
+const WRAP_MS: Milliseconds = 2 ** 31;
 /** No tag for this long, or a step of a track beyond the next: a server may have hidden a gap here. */
 const PAUSE_MS: Milliseconds = 400;
 const STEP_MS: Milliseconds = 250;
@@ -152,6 +162,7 @@ export class AlignedCutter {
   #outlook: SwarmOutlook | undefined;
   /** Somebody showed other content, or other numbers, since we last compared. */
   #doubt: WindowNumber | undefined;
+  #doubtedMs: Milliseconds = 0;
   /** Our own server is the one that has shifted its times. */
   #lostPlace = false;
   #contestedMs: Milliseconds = Number.NEGATIVE_INFINITY;
@@ -237,6 +248,7 @@ export class AlignedCutter {
   doubted(number: WindowNumber, published: boolean, nowMs: Milliseconds): readonly AlignmentEffect[] {
     this.#nowMs = nowMs;
     if (!this.#onAir || nowMs - this.#contestedMs < STANDBY_SURVEY_MS) return this.#take();
+    if (this.#doubt === undefined) this.#doubtedMs = nowMs;
     this.#doubt = number;
     this.#lostPlace ||= !published;
     this.#confirmWindows = this.#state === 'aligned' ? CONFIRMED_WINDOWS : 0;
@@ -309,11 +321,13 @@ export class AlignedCutter {
     if (outlook === undefined || !this.#heldClocks.started) return;
     const place = this.#findPlace();
     if (place?.unbroken) return this.#align(place.deltaMs, place.base);
+    if (this.#isPromised(outlook)) return this.#survey(SURVEY_STEP_MS);
     if (this.#nobodyThere(outlook)) return this.#lead('nobody else is publishing', place);
     const lookedMs = this.#nowMs - this.#sinceMs;
-    if (Math.min(outlook.quietMs, lookedMs) >= STALL_MS) {
+    if (Math.min(outlook.quietMs, lookedMs) >= STALL_MS + turnMs(outlook.before)) {
       this.#survey(SURVEY_STEP_MS);
-      const knowsFloor = this.#newestSurveyed !== undefined || lookedMs >= STALL_MS + FLOOR_PATIENCE_MS;
+      const newest = Math.max(this.#newestSurveyed?.number ?? -1, this.#cutter.lowestNumber - 1);
+      const knowsFloor = newest >= (outlook.head ?? 0) || Math.min(outlook.quietMs, lookedMs) >= STALL_MS + FLOOR_PATIENCE_MS;
       if (knowsFloor) this.#lead('the other publishers have stopped', place);
       return;
     }
@@ -345,7 +359,14 @@ export class AlignedCutter {
     return this.#outlook !== undefined && this.#outlook.quietMs < STALL_MS;
   }
 
-  #nobodyThere({ upMs, head, publishers, quietMs }: SwarmOutlook): boolean {
+  /** Another publisher has gone on the air and shows nothing yet: its first windows are worth waiting for. */
+  #isPromised({ onAir, head, quietMs }: SwarmOutlook): boolean {
+    const isSilent = head === null || quietMs >= STALL_MS;
+    return isSilent && onAir > 0 && Math.min(quietMs, this.#nowMs - this.#sinceMs) < PROMISE_MS;
+  }
+
+  #nobodyThere({ upMs, head, publishers, before, quietMs }: SwarmOutlook): boolean {
+    if (before > 0 && this.#nowMs - this.#sinceMs < turnMs(before)) return false;
     if (upMs < LOOK_MS || (this.#connection === 'pull' && this.#nowMs - this.#sinceMs < CACHE_MS)) return false;
     if (head === null) return true;
     return publishers === 0 && head < this.#cutter.lowestNumber && quietMs >= STALL_MS;
@@ -445,7 +466,8 @@ export class AlignedCutter {
     const stepMs = tag.timestampMs - (this.#lastRawMs.get(tag.type) ?? tag.timestampMs);
     this.#lastRawMs.set(tag.type, tag.timestampMs);
     const pausedMs = this.#nowMs - this.#lastTagMs;
-    if (this.#state !== 'aligned' || this.#offsetMs === 0) return;
+    // Only wraps lie between the source's own times and the channel's: the server does not rebase.
+    if (this.#state !== 'aligned' || this.#offsetMs % WRAP_MS === 0) return;
     if (pausedMs <= PAUSE_MS && Math.abs(stepMs) <= STEP_MS) return;
     this.#confirmWindows = CONFIRMED_WINDOWS;
     this.#own.clear();
@@ -475,7 +497,8 @@ export class AlignedCutter {
   #compareInVain(window: SurveyedWindow): void {
     const spanOf = (index: FrameIndex): Milliseconds =>
       Math.max(...TRACKS.map((track) => index.span(track).lastMs - index.span(track).firstMs));
-    if (Math.min(spanOf(this.#theirs), spanOf(this.#own)) >= COMPARABLE_MS) this.#contest(window);
+    const waitedMs = this.#nowMs - this.#doubtedMs;
+    if (waitedMs >= 2 * COMPARABLE_MS && Math.min(spanOf(this.#theirs), spanOf(this.#own)) >= COMPARABLE_MS) this.#contest(window);
   }
 
   /** Who was put beside others and does not fit any more has lost its place; who leads has a rival. */
@@ -532,6 +555,11 @@ export class AlignedCutter {
     this.#effects = [];
     return effects;
   }
+}
+
+/** How long those who go first are given. */
+export function turnMs(before: number): Milliseconds {
+  return Math.min(before, TURNS_MAX) * TURN_MS;
 }
 
 /** Both tracks of one connection on a clock that begins with its first frame. */

@@ -9,7 +9,7 @@ import { sameBytes } from '../kernel/bytes.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Milliseconds, WindowNumber } from '../kernel/units.js';
 import { decodeAsfWindow } from '../media/asf-window.js';
-import { type AlignmentEffect, type AlignmentState, STALL_MS, type SurveyedWindow, type SwarmOutlook } from './aligned-cutter.js';
+import { type AlignmentEffect, type AlignmentState, STALL_MS, type SurveyedWindow, type SwarmOutlook, turnMs } from './aligned-cutter.js';
 import type { AsfCut, AsfCutter } from './asf-cutter.js';
 import type { CutWindow } from './window-cutter.js';
 
@@ -19,6 +19,7 @@ const FLOOR_PATIENCE_MS: Milliseconds = 1_000;
 const MATCH_MS: Milliseconds = 8_000;
 const SURVEY_STEP_MS: Milliseconds = 500;
 const STANDBY_SURVEY_MS: Milliseconds = 30_000;
+const PROMISE_MS: Milliseconds = 4_000;
 const HELD_WINDOWS_MAX = 40;
 const SAMPLES = 2;
 const BASE_STEP = 16;
@@ -116,12 +117,16 @@ export class AsfAligner {
     const base = this.#baseOf(this.#newest);
     if (base !== undefined) return this.#align(base);
     const lookedMs = this.#nowMs - this.#sinceMs;
-    const { upMs, head, publishers, quietMs } = outlook;
+    const { upMs, head, publishers, onAir, before, quietMs } = outlook;
+    // Another publisher has gone on the air and shows nothing yet.
+    if (onAir > 0 && (head === null || quietMs >= STALL_MS) && Math.min(quietMs, lookedMs) < PROMISE_MS)
+      return this.#survey(SURVEY_STEP_MS);
     const isAlone = head === null || (publishers === 0 && head <= this.#lastNumber && quietMs >= STALL_MS);
-    if (upMs >= LOOK_MS && isAlone) return this.#lead('nobody else is publishing');
-    if (Math.min(quietMs, lookedMs) >= STALL_MS) {
+    if (upMs >= LOOK_MS && lookedMs >= turnMs(before) && isAlone) return this.#lead('nobody else is publishing');
+    if (Math.min(quietMs, lookedMs) >= STALL_MS + turnMs(before)) {
       this.#survey(SURVEY_STEP_MS);
-      if (this.#newest || lookedMs >= STALL_MS + FLOOR_PATIENCE_MS) this.#lead('the other publishers have stopped');
+      const knowsFloor = (this.#newest?.number ?? -1) >= (head ?? 0) || Math.min(quietMs, lookedMs) >= STALL_MS + FLOOR_PATIENCE_MS;
+      if (knowsFloor) this.#lead('the other publishers have stopped');
       return;
     }
     if (this.#state === 'looking' && lookedMs > MATCH_MS && this.#newest) {

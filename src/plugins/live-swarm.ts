@@ -120,6 +120,8 @@ export class LiveSwarm {
         upMs: 0,
         neighbours: 0,
         publishers: 0,
+        onAir: 0,
+        before: 0,
         head: null,
         quietMs: Number.POSITIVE_INFINITY,
       }

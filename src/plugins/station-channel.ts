@@ -157,6 +157,7 @@ export class StationChannel implements LocalChannel, ChannelSink {
 
   report(alignment: Alignment): void {
     this.#alignment = alignment;
+    this.#swarm.command({ kind: 'on-air', onAir: alignment.state === 'leading' || alignment.state === 'aligned' });
   }
 
   conflict(number: WindowNumber, publisher: Uint8Array): void {

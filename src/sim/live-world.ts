@@ -61,10 +61,27 @@ export interface JoinOptions {
   readonly tamper?: Tamper;
 }
 
+export interface FellowOptions {
+  /** How much later than the first publisher it has each window. */
+  readonly behindMs: Milliseconds;
+  /** What it makes of the source; the same windows if left out. */
+  readonly alter?: (content: WindowContent) => WindowContent;
+  /** Signs its windows; the owner if left out. */
+  readonly signer?: Signer;
+}
+
+/** A further publisher of the source. */
+export interface Fellow extends FellowOptions {
+  readonly peer: SimPeer;
+  gone: boolean;
+}
+
 export class LiveWorld {
   readonly clock = new VirtualClock();
   /** Viewers. */
   readonly peers: SimPeer[] = [];
+  /** Further publishers of the source. */
+  readonly fellows: Fellow[] = [];
   /** Every window ever cut, and when. */
   readonly cut = new Map<WindowNumber, { readonly content: WindowContent; readonly atMs: Milliseconds }>();
   readonly #options: LiveWorldOptions;
@@ -73,6 +90,8 @@ export class LiveWorld {
   readonly #source: MediaSource;
   #publisher: SimPeer;
   #publishing = true;
+  /** Windows that a further publisher has made of the source, and which one. */
+  readonly #altered = new Map<string, string>();
 
   constructor(options: LiveWorldOptions) {
     const { windowMs } = options.parameters;
@@ -91,7 +110,8 @@ export class LiveWorld {
   join(name: string, options: JoinOptions = {}): SimPeer {
     const peer = this.#makePeer(name, this.#options.viewerUpBytesPerSecond, undefined, options.tamper);
     const others = [...this.peers];
-    const chosen: SimPeer[] = options.withPublisher === false ? [] : [this.#publisher];
+    const fellows = this.fellows.filter(({ gone }) => !gone).map((fellow) => fellow.peer);
+    const chosen: SimPeer[] = options.withPublisher === false ? [] : [this.#publisher, ...fellows];
     const wanted = chosen.length + (options.neighbours ?? others.length);
     while (others.length > 0 && chosen.length < wanted) chosen.push(...others.splice(this.#rng.below(others.length), 1));
     this.peers.push(peer);
@@ -106,6 +126,22 @@ export class LiveWorld {
     b.links.push(other);
     a.engine.add(one);
     b.engine.add(other);
+  }
+
+  /** Another publisher of the source, linked to all viewers and all publishers. */
+  addFellow(name: string, options: FellowOptions): Fellow {
+    const peer = this.#makePeer(name, this.#options.publisherUpBytesPerSecond, options.signer ?? this.#options.signer);
+    const others = [this.#publisher, ...this.fellows.filter(({ gone }) => !gone).map((fellow) => fellow.peer), ...this.peers];
+    for (const other of others) this.connect(peer, other);
+    const fellow: Fellow = { ...options, peer, gone: false };
+    this.fellows.push(fellow);
+    return fellow;
+  }
+
+  /** A further publisher's process ends. */
+  killFellow(fellow: Fellow): void {
+    fellow.gone = true;
+    this.kill(fellow.peer);
   }
 
   /** A peer's process ends; its neighbours notice after the latency. */
@@ -186,6 +222,7 @@ export class LiveWorld {
       honest: tamper === undefined,
     });
     engine.command({ kind: 'start' });
+    if (signer) engine.command({ kind: 'on-air', onAir: true });
     return peer;
   }
 
@@ -194,11 +231,23 @@ export class LiveWorld {
     if (event.kind === 'window') {
       const { number } = event.manifest;
       const cut = this.cut.get(number);
-      const intact = cut !== undefined && Buffer.compare(cut.content.bytes, event.bytes) === 0;
-      peer.deliveries.push({ number, atMs: nowMs, afterCutMs: nowMs - (cut?.atMs ?? 0), intact });
+      const isFirst = cut !== undefined && Buffer.compare(cut.content.bytes, event.bytes) === 0;
+      const source = isFirst ? this.#publisher.name : this.#altered.get(`${number} ${contentKey(event)}`);
+      peer.deliveries.push({
+        number,
+        atMs: nowMs,
+        afterCutMs: nowMs - (cut?.atMs ?? 0),
+        intact: source !== undefined,
+        source,
+        discontinuity: event.manifest.discontinuity || peer.hasSkipped,
+      });
+      peer.hasSkipped = false;
       this.#log(`${peer.name} plays ${number}`);
+    } else if (event.kind === 'conflict') {
+      peer.conflicts.push(event.number);
     } else if (event.kind === 'skipped') {
       peer.skipped += event.to - event.from;
+      peer.hasSkipped = true;
       this.#log(`${peer.name} skips ${event.from} to ${event.to}`);
     }
   }
@@ -219,8 +268,19 @@ export class LiveWorld {
     const content = this.#source.cut();
     this.cut.set(content.number, { content, atMs: this.clock.nowMs() });
     this.#log(`publisher cuts ${content.number}`);
-    this.#publisher.engine.command({ kind: 'publish', content });
+    // Through its host, which may be frozen.
+    this.#publisher.host.clock(this.clock).schedule(() => this.#publisher.engine.command({ kind: 'publish', content }), 0);
+    for (const { peer, behindMs, alter } of this.fellows.filter(({ gone }) => !gone)) {
+      const own = alter?.(content) ?? content;
+      this.#altered.set(`${content.number} ${contentKey(own)}`, peer.name);
+      peer.host.clock(this.clock).schedule(() => peer.engine.command({ kind: 'publish', content: own }), behindMs);
+    }
   }
+}
+
+/** Enough to know a window of the simulation again. */
+function contentKey({ bytes }: { readonly bytes: Uint8Array }): string {
+  return `${bytes.length} ${Buffer.from(bytes.subarray(0, 32)).toString('hex')}`;
 }
 
 function tampered(effects: readonly LiveEffect[], tamper: Tamper | undefined, nowMs: Milliseconds): readonly LiveEffect[] {

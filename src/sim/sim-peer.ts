@@ -17,8 +17,11 @@ export interface Delivery {
   readonly atMs: Milliseconds;
   /** Delivery minus the moment the publisher cut the window, by the world's own clock. */
   readonly afterCutMs: Milliseconds;
-  /** Its bytes are those the publisher cut. */
+  /** Its bytes are those that a publisher cut. */
   readonly intact: boolean;
+  /** The publisher that cut these bytes; the first one where several cut the same. */
+  readonly source: string | undefined;
+  readonly discontinuity: boolean;
 }
 
 /** Traffic in one direction. */
@@ -67,6 +70,10 @@ export class SimPeer {
   readonly links: Connection[] = [];
   readonly up = new Tally();
   readonly down = new Tally();
+  /** Windows of which another publisher's different content was proven. */
+  readonly conflicts: WindowNumber[] = [];
+  /** The next delivery lies behind a jump. */
+  hasSkipped = false;
   /** Windows jumped over. */
   skipped = 0;
   /** Names of peers this one has banned, with the reason. */

@@ -13,7 +13,7 @@ export function collectingSink(windows: CutWindow[], overrides: Partial<ChannelS
     describe: () => undefined,
     remember: () => undefined,
     rememberTimeline: () => undefined,
-    outlook: () => ({ upMs: 60_000, neighbours: 0, publishers: 0, head: null, quietMs: Number.POSITIVE_INFINITY }),
+    outlook: () => ({ upMs: 60_000, neighbours: 0, publishers: 0, onAir: 0, before: 0, head: null, quietMs: Number.POSITIVE_INFINITY }),
     survey: () => undefined,
     report: () => undefined,
     conflict: () => undefined,

@@ -22,7 +22,7 @@ export class Announcer {
   /** Something of this window is new here: tell the neighbours that lack it, at once or with the next batch. */
   note(window: BufferedWindow): void {
     for (const neighbour of this.#context.neighbours.values()) {
-      if (!neighbour.map.holdsAll(window.number, window.version)) neighbour.news.add(window.number);
+      if (this.#cares(neighbour, window)) neighbour.news.add(window.number);
     }
     this.sendNews();
   }
@@ -47,17 +47,30 @@ export class Announcer {
     this.#context.schedule('map', this.#context.parameters.mapPeriodMs);
   }
 
-  /** The whole map; the first one with all details, later ones as short runs. */
+  /**
+   * The whole map; the first one with all details, later ones as short runs. The newest window that is shown whole always names its version: neighbours
+   * see by it that we follow one line.
+   */
   sendMap(neighbour: Neighbour): void {
     if (neighbour.blocked) return;
     const windows: WindowAvailability[] = [];
-    for (const window of this.#context.buffer.windows()) {
-      const told = this.#availability(neighbour, window, !neighbour.informed || neighbour.news.has(window.number));
-      if (told) windows.push(told);
+    let newestWhole = true;
+    for (const window of [...this.#context.buffer.windows()].reverse()) {
+      const isWhole = window.held.full && (neighbour.publisher || this.#shares.visibleTo(neighbour.id, window).full);
+      const details = !neighbour.informed || neighbour.news.has(window.number) || (isWhole && newestWhole);
+      if (isWhole) newestWhole = false;
+      const told = this.#availability(neighbour, window, details);
+      if (told) windows.unshift(told);
     }
     neighbour.informed = true;
     neighbour.news.clear();
     this.#send(neighbour, true, windows);
+  }
+
+  /** Other publishers hear at once whether this one is making windows. */
+  tellPublishers(): void {
+    for (const neighbour of this.#context.neighbours.values())
+      if (neighbour.publisher && !neighbour.blocked) this.#send(neighbour, false, []);
   }
 
   #sendNewsTo(neighbour: Neighbour): void {
@@ -65,16 +78,24 @@ export class Announcer {
     neighbour.news.clear();
     if (windows.length === 0) return;
     neighbour.lastNewsMs = this.#context.nowMs;
+    neighbour.shown = Math.max(neighbour.shown, ...windows.map(({ number }) => number));
     this.#send(neighbour, false, windows);
   }
 
   #newsOf(neighbour: Neighbour, number: WindowNumber): WindowAvailability | undefined {
     const window = this.#context.buffer.get(number);
-    return window && !neighbour.map.holdsAll(number, window.version) ? this.#availability(neighbour, window, true) : undefined;
+    return window && this.#cares(neighbour, window) ? this.#availability(neighbour, window, true) : undefined;
+  }
+
+  /** Who has all of it needs to hear nothing, but a publisher wants to know which others are at work. */
+  #cares(neighbour: Neighbour, window: BufferedWindow): boolean {
+    const isFellow = this.#context.isPublisher && neighbour.publisher && window.number > neighbour.shown;
+    return isFellow || !neighbour.map.holdsAll(window.number, window.version);
   }
 
   #send(neighbour: Neighbour, full: boolean, windows: readonly WindowAvailability[]): void {
-    this.#context.send(neighbour, { kind: 'map', full, tail: this.#context.buffer.tail, windows });
+    const { onAir, buffer } = this.#context;
+    this.#context.send(neighbour, { kind: 'map', full, ...(onAir ? { onAir } : {}), tail: buffer.tail, windows });
   }
 
   /** What this neighbour may know of a window; undefined when it is nothing yet. */

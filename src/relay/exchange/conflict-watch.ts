@@ -25,15 +25,17 @@ export class ConflictWatch {
   #asked: { readonly number: WindowNumber; readonly from: ConnectionId } | undefined;
   #doubtedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #aheadSinceMs: Milliseconds | undefined;
-  /** The first window that this publisher has made. */
+  /** The windows that this publisher has made without a gap: the first and the last. What others made while it was away is no wonder. */
   #firstOwn: WindowNumber | undefined;
+  #lastOwn: WindowNumber | undefined;
 
   constructor(context: ExchangeContext) {
     this.#context = context;
   }
 
   notePublished(number: WindowNumber): void {
-    this.#firstOwn = Math.min(this.#firstOwn ?? number, number);
+    if (this.#firstOwn === undefined || number !== (this.#lastOwn ?? number) + 1) this.#firstOwn = number;
+    this.#lastOwn = number;
     this.#aheadSinceMs = undefined;
   }
 

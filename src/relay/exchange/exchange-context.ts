@@ -38,6 +38,8 @@ export class ExchangeContext {
   readonly buffer: WindowBuffer;
   readonly neighbours = new Map<ConnectionId, Neighbour>();
   nowMs: Milliseconds = 0;
+  /** This publisher makes windows at the moment, or is about to. */
+  onAir = false;
   /** The next window may have become whole. */
   deliverDue = false;
   /** There may be something to ask for. */

@@ -11,14 +11,20 @@ import type { Neighbour } from './neighbour.js';
 
 /** A publisher that said nothing for this long does not count: it says something at every window. */
 const ALIVE_MS: Milliseconds = 1_200;
-/** Publishers of one source are this far apart at most, in windows. */
-const BEHIND_WINDOWS_MAX = 3;
+/** Who has not shown the window before this one is left out: it is frozen, or too far behind to be of help. */
+const BEHIND_WINDOWS_MAX = 1;
+
+const LAG_GAIN = 1 / 4;
 
 /** One publisher's part in a window. */
 export interface Part {
   /** How many share the window, this one included. */
   readonly count: number;
   isOurs(piece: PieceIndex): boolean;
+  /** Whose it is; undefined for our own, and for one whose owner is gone. */
+  ownerOf(piece: PieceIndex): Neighbour | undefined;
+  /** So much later than we the slowest of them shows its windows. */
+  readonly lagMs: Milliseconds;
   /** Whether the viewer is one that we serve first. */
   serves(viewer: Neighbour): boolean;
 }
@@ -32,6 +38,16 @@ export class FellowPublishers {
     this.rank = context.options.rng.uint32();
   }
 
+  /** Another publisher shows these windows: learns how far it is behind. */
+  onMap(neighbour: Neighbour, windows: readonly { readonly number: WindowNumber }[]): void {
+    if (!neighbour.publisher) return;
+    for (const { number } of windows) {
+      const own = this.#context.buffer.get(number);
+      if (!own || number !== this.#context.buffer.head || neighbour.map.has(number)) continue;
+      neighbour.lagMs += (this.#context.nowMs - own.originMs - neighbour.lagMs) * LAG_GAIN;
+    }
+  }
+
   /** Who shares this window now. */
   partIn(number: WindowNumber): Part {
     const { neighbours, nowMs } = this.#context;
@@ -39,12 +55,18 @@ export class FellowPublishers {
       ({ publisher, lastHeardMs, map }) =>
         publisher && nowMs - lastHeardMs < ALIVE_MS && map.head !== undefined && map.head + BEHIND_WINDOWS_MAX >= number,
     );
-    const ranks = [this.rank, ...fellows.map(({ rank }) => rank)].sort((a, b) => a - b);
-    const place = ranks.indexOf(this.rank);
-    const count = ranks.length;
+    // Not `undefined`: a sort puts that last without asking.
+    const order: readonly (Neighbour | null)[] = [null, ...fellows].sort((a, b) => (a?.rank ?? this.rank) - (b?.rank ?? this.rank));
+    const place = order.indexOf(null);
+    const count = order.length;
     return {
       count,
       isOurs: (piece) => (number + piece) % count === place,
+      ownerOf: (piece) => {
+        const owner = order[(number + piece) % count];
+        return owner && neighbours.has(owner.id) ? owner : undefined;
+      },
+      lagMs: Math.max(0, ...fellows.map(({ lagMs }) => lagMs)),
       serves: ({ rank }) => rank % count === place,
     };
   }

@@ -13,8 +13,8 @@ import type { ExchangeContext } from './exchange-context.js';
 import type { ContentVersion } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 
-/** How long our own line may be late before another one is taken: a publisher's window needs a few hundred milliseconds through a swarm. */
-const PATIENCE_MS: Milliseconds = 600;
+/** How long our own line may be late before another one is taken: a publisher reveals a window to everybody within three quarters of a second. */
+const PATIENCE_MS: Milliseconds = 1_200;
 
 interface Choice {
   version: ContentVersion | undefined;
@@ -25,7 +25,7 @@ interface Choice {
 
 interface Claim {
   readonly version: ContentVersion;
-  /** Claimants that have our content of the window before, and those that have another one. */
+  /** Claimants of our line, and those of another one. */
   kin: number;
   strangers: number;
   count: number;
@@ -42,6 +42,11 @@ export class Lineage {
   /** The content to fetch under this number; undefined while nobody has named one, and any will do. */
   of(number: WindowNumber): ContentVersion | undefined {
     return this.#context.buffer.get(number)?.version ?? this.#choices.get(number)?.version;
+  }
+
+  /** A publisher of our line: it holds the window, or will in a moment, even if it has not shown it to us. */
+  isPublisherOf(neighbour: Neighbour, number: WindowNumber): boolean {
+    return neighbour.publisher && neighbour.onAir && this.#isKin(neighbour, number);
   }
 
   /** Only another line has this window so far, and ours may still come. */
@@ -95,38 +100,43 @@ export class Lineage {
 
   /** What neighbours name, the best first. */
   #claims(number: WindowNumber): readonly Claim[] {
-    const before = this.#before(number);
     const claims = new Map<ContentVersion, Claim>();
-    for (const { map } of this.#context.neighbours.values()) {
-      const version = map.get(number)?.version;
+    for (const neighbour of this.#context.neighbours.values()) {
+      const version = neighbour.map.get(number)?.version;
       if (version === undefined) continue;
       const claim = claims.get(version) ?? { version, kin: 0, strangers: 0, count: 0 };
       claims.set(version, claim);
       claim.count += 1;
-      const theirs = before && map.get(before.number)?.version;
-      if (theirs === undefined) continue;
-      if (theirs === before?.version) claim.kin += 1;
-      else claim.strangers += 1;
+      const isKin = this.#relationTo(neighbour, number);
+      if (isKin === true) claim.kin += 1;
+      if (isKin === false) claim.strangers += 1;
     }
     return [...claims.values()].sort((a, b) => rank(b) - rank(a) || a.version - b.version);
   }
 
-  /** A neighbour has our content of the window before, and may get this one of our line. */
-  #hasKin(number: WindowNumber): boolean {
-    const before = this.#before(number);
-    return (
-      before !== undefined && [...this.#context.neighbours.values()].some(({ map }) => map.get(before.number)?.version === before.version)
-    );
+  /** The newest window that both have is not another one. To whom it holds the same, a peer does not name its version again. */
+  #isKin({ map }: Neighbour, number: WindowNumber): boolean {
+    let isKin = false;
+    for (const window of this.#context.buffer.windows()) {
+      if (window.number < number && map.get(window.number)) isKin = map.has(window.number, window.version);
+    }
+    return isKin;
   }
 
-  /** The newest window that is here in front of this one. */
-  #before(number: WindowNumber): { readonly number: WindowNumber; readonly version: ContentVersion } | undefined {
-    let before: { readonly number: WindowNumber; readonly version: ContentVersion } | undefined;
+  /** A neighbour is of our line, and may get this window too. */
+  #hasKin(number: WindowNumber): boolean {
+    return [...this.#context.neighbours.values()].some((neighbour) => this.#relationTo(neighbour, number) === true);
+  }
+
+  /** Whether the neighbour has our content of the newest window of which it has named one; undefined before it has. */
+  #relationTo({ map }: Neighbour, number: WindowNumber): boolean | undefined {
+    let isKin: boolean | undefined;
     for (const window of this.#context.buffer.windows()) {
       if (window.number >= number) break;
-      before = window;
+      const version = map.get(window.number)?.version;
+      if (version !== undefined) isKin = version === window.version;
     }
-    return before;
+    return isKin;
   }
 }
 

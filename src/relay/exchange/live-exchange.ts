@@ -90,7 +90,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#fellows = new FellowPublishers(context);
     this.#watch = new ConflictWatch(context);
     this.#survey = new Survey(context);
-    this.#outlook = new SwarmOutlook(context);
+    this.#outlook = new SwarmOutlook(context, this.#fellows.rank);
     const [shares, announcer, pending, lineage] = [this.#shares, this.#announcer, this.#pending, this.#lineage];
     this.#publication = new Publication({ context, shares, announcer, fellows: this.#fellows, watch: this.#watch });
     this.#description = new StreamDescription(context);
@@ -168,6 +168,10 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     if (command.kind === 'publish') {
       this.#description.beforeWindow(command.content.number);
       return this.#publication.publish(command.content, command.confirm === true);
+    }
+    if (command.kind === 'on-air') {
+      this.#context.onAir = command.onAir;
+      return this.#announcer.tellPublishers();
     }
     if (command.kind === 'survey') return this.#survey.begin(command.count);
     if (command.kind === 'describe') return this.#description.describe(command.metadata);
@@ -264,7 +268,9 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   }
 
   #onMap(neighbour: Neighbour, map: LiveMessage & { kind: 'map' }): void {
+    if (this.#context.isPublisher) this.#fellows.onMap(neighbour, map.windows);
     neighbour.map.update(map.full, map.tail, map.windows);
+    neighbour.onAir = map.onAir === true;
     this.#delivery.noteMap();
     this.#outlook.onMap(map.windows);
     this.#watch.onMap(neighbour, map.windows);

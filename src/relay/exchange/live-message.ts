@@ -4,7 +4,7 @@
  * | type | message  | body                                                                                                  |
  * |------|----------|-------------------------------------------------------------------------------------------------------|
  * | 0    | hello    | version u8 (2), flags u8 (bit 0: holds the source), rank u32: drawn at random, orders publishers        |
- * | 1    | map      | flags u8 (bit 0: it replaces all that was said before), tail u32, entries to the end                   |
+ * | 1    | map      | flags u8 (bit 0: it replaces all that was said before; bit 1: publishing), tail u32, entries to the end |
  * | 2    | request  | flags u8 (bit 0: send the manifest first), window u32, patience u16 ms, pieces u16… to the end          |
  * | 3    | manifest | age u32 ms since the window was cut, manifest to the end                                               |
  * | 4    | piece    | window u32, piece u16, payload to the end                                                              |
@@ -43,7 +43,14 @@ export interface WindowAvailability {
 
 export type LiveMessage =
   | { readonly kind: 'hello'; readonly version: number; readonly publisher: boolean; readonly rank: number }
-  | { readonly kind: 'map'; readonly full: boolean; readonly tail: WindowNumber; readonly windows: readonly WindowAvailability[] }
+  | {
+      readonly kind: 'map';
+      readonly full: boolean;
+      /** The sender has the source and makes windows of it, or is about to. */
+      readonly onAir?: boolean;
+      readonly tail: WindowNumber;
+      readonly windows: readonly WindowAvailability[];
+    }
   | {
       readonly kind: 'request';
       readonly window: WindowNumber;
@@ -64,6 +71,8 @@ export type LiveMessage =
     }
   | { readonly kind: 'info'; readonly bytes: Uint8Array };
 
+const MAP_FULL = 1;
+const MAP_ON_AIR = 2;
 const KEY_BIT = 0x8000;
 const UINT16_MAX = 0xffff;
 
@@ -91,7 +100,7 @@ function encodeLiveMessage(message: LiveMessage): Uint8Array {
         .uint32(message.rank)
         .finish();
     case 'map':
-      return encodeMap(message.full, message.tail, message.windows);
+      return encodeMap((message.full ? MAP_FULL : 0) | (message.onAir ? MAP_ON_AIR : 0), message.tail, message.windows);
     case 'request': {
       const writer = new ByteWriter(8 + message.pieces.length * 2)
         .uint8(2)
@@ -128,11 +137,8 @@ function writePieces(writer: ByteWriter, pieces: readonly PieceIndex[]): Uint8Ar
 }
 
 /** Folds windows that follow each other and are held whole into runs. */
-function encodeMap(full: boolean, tail: WindowNumber, windows: readonly WindowAvailability[]): Uint8Array {
-  const writer = new ByteWriter(64)
-    .uint8(1)
-    .uint8(full ? 1 : 0)
-    .uint32(tail);
+function encodeMap(flags: number, tail: WindowNumber, windows: readonly WindowAvailability[]): Uint8Array {
+  const writer = new ByteWriter(64).uint8(1).uint8(flags).uint32(tail);
   let at = 0;
   while (at < windows.length) {
     const first = windows[at];
@@ -230,7 +236,7 @@ function withPieces(reader: ByteReader, make: (pieces: readonly PieceIndex[]) =>
 }
 
 function decodeMap(reader: ByteReader): LiveMessage | Malformed {
-  const full = (reader.uint8() & 1) !== 0;
+  const flags = reader.uint8();
   const tail = reader.uint32();
   const windows: WindowAvailability[] = [];
   while (reader.ok && reader.remainingBytes > 0) {
@@ -238,7 +244,7 @@ function decodeMap(reader: ByteReader): LiveMessage | Malformed {
     if (entry) return entry;
     if (windows.length > MAP_WINDOWS_MAX) return new Malformed(`map of more than ${MAP_WINDOWS_MAX} windows`);
   }
-  return { kind: 'map', full, tail, windows };
+  return { kind: 'map', full: (flags & MAP_FULL) !== 0, ...((flags & MAP_ON_AIR) === 0 ? {} : { onAir: true }), tail, windows };
 }
 
 /** Appends the windows of one entry, or says what is wrong with it. */

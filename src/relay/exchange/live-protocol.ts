@@ -10,6 +10,8 @@ export type LiveCommand =
   /** A publisher's cutter has finished a window. */
   /** `confirm`: only once somebody else has announced the same content, or nobody has announced any in `CONFIRM_MS`. */
   | { readonly kind: 'publish'; readonly content: WindowContent; readonly confirm?: boolean }
+  /** A publisher begins to make windows, or ceases to. */
+  | { readonly kind: 'on-air'; readonly onAir: boolean }
   /** A publisher wants to see this many of the newest windows of others. */
   | { readonly kind: 'survey'; readonly count: number }
   /** The source's script metadata, without `@setDataFrame`. */

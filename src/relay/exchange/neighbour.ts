@@ -30,6 +30,12 @@ export class Neighbour {
   readonly wait = new WaitTime();
   /** It said that it holds the source. Hearsay, used only to spare it. */
   publisher = false;
+  /** Of a publisher: the newest window that it has been shown as ours. */
+  shown: WindowNumber = -1;
+  /** Of a publisher: how much later than ours its windows are shown, on average. */
+  lagMs: Milliseconds = 0;
+  /** It says that it makes windows at the moment. */
+  onAir = false;
   /** Drawn by it at random, as its hello says; orders publishers. */
   rank = 0;
   /** Its hello has come. */

@@ -14,8 +14,10 @@ import type { Neighbour } from './neighbour.js';
 import type { BufferedWindow } from './window-buffer.js';
 import type { WindowShares } from './window-shares.js';
 
-/** How long another publisher's part of a window is left to it. A frozen one costs its viewers this once, and is not counted at the next window. */
-const HANDOVER_MS: Milliseconds = 150;
+/** Another publisher has so long to show a window, and so long again to spread something of its part. A frozen one costs viewers that for one window. */
+const HANDOVER_MS: Milliseconds = 140;
+/** More to one that is always later; who is later still is not waited for. */
+const HANDOVER_MS_MAX: Milliseconds = 300;
 /** Others that publish the same are no later than this; after it, nobody is there to confirm anything. */
 const CONFIRM_MS: Milliseconds = 600;
 /** Windows that may wait to be confirmed. */
@@ -70,13 +72,15 @@ export class Publication {
     }
   }
 
-  /** The timer `confirm`, or somebody else's word: the window may go out. */
+  /** The timer `confirm`, or somebody else's word: the window may go out, and so may those before it that still wait. */
   confirm(number: WindowNumber): void {
-    const waiting = this.#unconfirmed.get(number);
-    if (!waiting) return;
-    this.#unconfirmed.delete(number);
-    this.#context.cancel(`confirm:${number}`);
-    this.#release(waiting.manifest, waiting.bytes);
+    if (!this.#unconfirmed.has(number)) return;
+    for (const [waitingNumber, { manifest, bytes }] of [...this.#unconfirmed].sort(([a], [b]) => a - b)) {
+      if (waitingNumber > number) return;
+      this.#unconfirmed.delete(waitingNumber);
+      this.#context.cancel(`confirm:${waitingNumber}`);
+      this.#release(manifest, bytes);
+    }
   }
 
   /** The timer `reveal`: what has not spread goes to somebody else, and at last to everybody. */
@@ -84,7 +88,7 @@ export class Publication {
     const window = this.#context.buffer.get(number);
     if (!window) return;
     if (this.#shares.next(window, this.#able(), (piece) => this.#holdersOf(window, piece)))
-      this.#context.schedule(`reveal:${number}`, this.#context.parameters.revealMs);
+      this.#context.schedule(`reveal:${number}`, this.#shares.isEarly(number) ? HANDOVER_MS : this.#context.parameters.revealMs);
     this.#announcer.note(window);
   }
 
@@ -107,7 +111,8 @@ export class Publication {
       this.#able((neighbour) => part.count === 1 || part.serves(neighbour)),
       part,
     );
-    if (dealt) this.#context.schedule(`reveal:${window.number}`, part.count === 1 ? parameters.revealMs : HANDOVER_MS);
+    const handoverMs = Math.min(HANDOVER_MS_MAX, Math.max(HANDOVER_MS, part.lagMs + HANDOVER_MS / 2));
+    if (dealt) this.#context.schedule(`reveal:${window.number}`, part.count === 1 ? parameters.revealMs : handoverMs);
     this.#announcer.note(window);
   }
 

@@ -21,6 +21,8 @@ const UNANSWERED_MAX = 6;
 /** A manifest asked for and not here after this long is asked of somebody else. */
 const MANIFEST_PATIENCE_MS: Milliseconds = 300;
 const BROKEN_PROMISES_MAX = 64;
+/** A publisher that is this much later than predicted is left for another publisher that shows the piece; for a viewer it is left at once. */
+const OTHER_PUBLISHER_LATE_MS: Milliseconds = 100;
 
 export interface RequesterParts {
   readonly context: ExchangeContext;
@@ -92,13 +94,15 @@ export class Requester {
 
   onRefusal(neighbour: Neighbour, refusal: LiveRefusal): void {
     const { nowMs, parameters } = this.#context;
+    // A publisher may be asked for what it has not shown.
+    const claimed = neighbour.map.has(refusal.window);
     if (refusal.why === 'not-held') neighbour.map.noteMissing(refusal.window);
     else neighbour.rest(clamp(refusal.etaMs, parameters.tickMs, parameters.waitMaxMs) / 2, nowMs);
     for (const piece of refusal.pieces) {
       const download = this.#downloads.get(refusal.window, piece);
       const asked = download && this.#downloads.release(download, neighbour.id);
       if (!download || !asked) continue;
-      if (refusal.why === 'not-held') neighbour.brokenPromises += 1;
+      if (refusal.why === 'not-held' && claimed) neighbour.brokenPromises += 1;
       neighbour.outstanding -= 1;
       neighbour.wait.released(asked.sizeBytes);
       if (download.asked.length === 0) this.#forget(download);
@@ -138,7 +142,7 @@ export class Requester {
     const { neighbours, nowMs } = this.#context;
     for (const number of this.#pending.numbers()) {
       if (!this.#pending.wantsManifest(number, MANIFEST_PATIENCE_MS, nowMs)) continue;
-      const holders = [...neighbours.values()].filter((neighbour) => this.#lineage.has(neighbour, number));
+      const holders = [...neighbours.values()].filter((neighbour) => this.#mayHold(neighbour, number));
       if (holders.every(({ id }) => this.#pending.hasAsked(number, id))) this.#pending.askAnew(number);
       const [holder] = holders
         .filter(({ id }) => !this.#pending.hasAsked(number, id))
@@ -215,9 +219,16 @@ export class Requester {
     return spareMs < estimateMs ? clamp(spareMs, waitMinMs, estimateMs) : estimateMs;
   }
 
-  #sendRequest(holder: Neighbour, window: WindowNumber, pieces: readonly PieceIndex[]): void {
+  /** It speaks of the window, or is a publisher that will. */
+  #mayHold(neighbour: Neighbour, window: WindowNumber): boolean {
+    return neighbour.map.get(window) ? this.#lineage.has(neighbour, window) : this.#lineage.isPublisherOf(neighbour, window);
+  }
+
+  /** `hedged`: whoever was asked first does not answer, for the manifest either. */
+  #sendRequest(holder: Neighbour, window: WindowNumber, pieces: readonly PieceIndex[], hedged = false): void {
     const { buffer, nowMs } = this.#context;
-    const wantManifest = !buffer.get(window) && this.#pending.wantsManifest(window, MANIFEST_PATIENCE_MS, nowMs);
+    const isDue = hedged ? !this.#pending.hasAsked(window, holder.id) : this.#pending.wantsManifest(window, MANIFEST_PATIENCE_MS, nowMs);
+    const wantManifest = !buffer.get(window) && isDue;
     if (wantManifest) this.#pending.noteManifestAsked(window, holder.id, nowMs);
     const patienceMs = Math.max(0, ...pieces.map((piece) => this.#downloads.get(window, piece)?.waitMs ?? 0));
     this.#context.send(holder, { kind: 'request', window, pieces, wantManifest, patienceMs });
@@ -233,7 +244,7 @@ export class Requester {
     if (others.length > 0) download.hedged = true;
     for (const other of others) {
       this.#addAsked(download, other, sizeBytes);
-      this.#sendRequest(other, window, [piece]);
+      this.#sendRequest(other, window, [piece], true);
     }
   }
 
@@ -242,7 +253,7 @@ export class Requester {
     if (!source || neighbour.wait.suspect || neighbour.busyUntilMs > this.#context.nowMs) return false;
     if (source.wait.suspect) return true;
     const lateMs = this.#context.nowMs - asked.askedMs - asked.predictedMs;
-    return source.publisher && !neighbour.publisher && lateMs > 0;
+    return source.publisher && lateMs > (neighbour.publisher ? OTHER_PUBLISHER_LATE_MS : 0);
   }
 
   #move(download: Download, from: Asked, to: Neighbour): void {
@@ -256,8 +267,11 @@ export class Requester {
 
   #othersFor(download: Download): readonly Neighbour[] {
     const { pieceBytes, hedge } = this.#context.parameters;
-    return [...this.#context.neighbours.values()]
-      .filter((other) => this.#holds(other, download.window, download.piece) && !download.asked.some((asked) => asked.peer === other.id))
+    const unasked = [...this.#context.neighbours.values()].filter(({ id }) => !download.asked.some((asked) => asked.peer === id));
+    const holders = unasked.filter((other) => this.#holds(other, download.window, download.piece));
+    // A publisher holds every window whole, whatever part of it it has shown us so far.
+    const publishers = unasked.filter((other) => other.publisher && this.#mayHold(other, download.window));
+    return (holders.length > 0 ? holders : publishers)
       .sort((a, b) => a.wait.predictMs(pieceBytes) - b.wait.predictMs(pieceBytes))
       .slice(0, hedge);
   }

@@ -10,20 +10,29 @@ export interface Outlook {
   readonly upMs: Milliseconds;
   readonly neighbours: number;
   readonly publishers: number;
+  /** Those of them that say they make windows, and were heard of late. */
+  readonly onAir: number;
+  /** Publishers of a lower rank that were heard of late: they go first where nobody is publishing. */
+  readonly before: number;
   /** The newest window that a neighbour speaks of. */
   readonly head: WindowNumber | null;
   /** Since a newer window was heard of that this publisher had not published; `Infinity`: never. */
   readonly quietMs: Milliseconds;
 }
 
+/** A neighbour sends its map at this period; a little later it is not heard any more. */
+const HEARD_MARGIN_MS: Milliseconds = 500;
+
 export class SwarmOutlook {
   readonly #context: ExchangeContext;
+  readonly #rank: number;
   #startMs: Milliseconds | undefined;
   #othersHead: WindowNumber = -1;
   #othersHeadMs: Milliseconds = Number.NEGATIVE_INFINITY;
 
-  constructor(context: ExchangeContext) {
+  constructor(context: ExchangeContext, rank: number) {
     this.#context = context;
+    this.#rank = rank;
   }
 
   begin(): void {
@@ -42,10 +51,15 @@ export class SwarmOutlook {
   at(nowMs: Milliseconds): Outlook {
     const neighbours = [...this.#context.neighbours.values()];
     const heads = neighbours.flatMap(({ map }) => map.head ?? []);
+    const publishers = neighbours.filter(({ publisher }) => publisher);
+    const { mapPeriodMs } = this.#context.parameters;
+    const heard = publishers.filter(({ lastHeardMs }) => nowMs - lastHeardMs < mapPeriodMs + HEARD_MARGIN_MS);
     return {
       upMs: nowMs - (this.#startMs ?? nowMs),
       neighbours: neighbours.length,
-      publishers: neighbours.filter(({ publisher }) => publisher).length,
+      publishers: publishers.length,
+      onAir: heard.filter(({ onAir }) => onAir).length,
+      before: heard.filter(({ rank }) => rank < this.#rank).length,
       head: heads.length === 0 ? null : Math.max(...heads),
       quietMs: nowMs - this.#othersHeadMs,
     };

@@ -9,6 +9,7 @@
 import { Bitfield } from '../../kernel/bitfield.js';
 import type { ConnectionId, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { Part } from './fellow-publishers.js';
+import type { Neighbour } from './neighbour.js';
 import type { BufferedWindow } from './window-buffer.js';
 
 /** After so many rounds a new window is everybody's. */
@@ -27,7 +28,7 @@ const SPREAD_GAIN = 1 / 4;
 const NOTHING = new Bitfield(0);
 
 interface Deal {
-  /** Before round 0, other publishers have the first turn with their parts. */
+  /** Before round 0, other publishers have the first turn with their parts: two rounds to show the window, and to spread something of it. */
   round: number;
   readonly part: Part | undefined;
   readonly shares: Map<ConnectionId, Bitfield>;
@@ -47,7 +48,7 @@ export class WindowShares {
     const probe = this.#windows++ % PROBE_WINDOWS === 0;
     if (able.length < 2 || (this.#spread < SPREAD_MIN && !probe)) return false;
     const shared = part !== undefined && part.count > 1;
-    const deal: Deal = { round: shared ? -1 : 0, part: shared ? part : undefined, shares: new Map() };
+    const deal: Deal = { round: shared ? -2 : 0, part: shared ? part : undefined, shares: new Map() };
     const among = probe ? able : this.#reliable(able);
     this.#deals.set(window.number, deal);
     for (let piece = 0; piece < window.held.length; piece++)
@@ -66,8 +67,12 @@ export class WindowShares {
     const holdersMin = 1 + able.length * LIARS_RATIO;
     const isOthers = (piece: PieceIndex): boolean => deal.part?.isOurs(piece) === false;
     const isSpread = (piece: PieceIndex): boolean => ((window.copies[piece] ?? 0) > 0 || isOthers(piece)) && holdersOf(piece) > holdersMin;
-    // The others have just begun: one viewer that has it shows that they are there.
-    const isTaken = (piece: PieceIndex): boolean => !isOthers(piece) || holdersOf(piece) > 0;
+    const moving = deal.round === -1 ? ownersThatMove(deal, window, holdersOf) : undefined;
+    const isTaken = (piece: PieceIndex): boolean => {
+      if (!isOthers(piece) || holdersOf(piece) > 0) return true;
+      const owner = deal.part?.ownerOf(piece);
+      return owner?.map.has(window.number, window.version) === true && moving?.has(owner) !== false;
+    };
     const isDone = deal.round < 0 ? isTaken : isSpread;
     if (deal.round === 0) this.#record(deal, isSpread);
     deal.round += 1;
@@ -83,6 +88,11 @@ export class WindowShares {
       this.#give(deal, fresh, piece, window.held.length);
     }
     return true;
+  }
+
+  /** Whether other publishers still have the first turn with their parts of this window. */
+  isEarly(number: WindowNumber): boolean {
+    return (this.#deals.get(number)?.round ?? 0) < 0;
   }
 
   /** What this neighbour may know of the window. */
@@ -132,4 +142,14 @@ export class WindowShares {
     share.add(piece);
     deal.shares.set(peer, share);
   }
+}
+
+/** Publishers of whose part somebody holds something by now. */
+function ownersThatMove({ part }: Deal, window: BufferedWindow, holdersOf: (piece: PieceIndex) => number): ReadonlySet<Neighbour> {
+  const owners = new Set<Neighbour>();
+  for (let piece = 0; piece < window.held.length; piece++) {
+    const owner = part?.ownerOf(piece);
+    if (owner && holdersOf(piece) > 0) owners.add(owner);
+  }
+  return owners;
 }

@@ -1,0 +1,118 @@
+/** Laws of redundant publishers: whenever each of them joined, restarted or shifted, they make the same windows, and numbers only grow. */
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { assertLaw } from '../support/law.js';
+import { compareWindows, encoderTags, runPublishers, SimPublisher } from '../support/publisher-swarm.js';
+
+const RUN_MS = 60_000;
+
+function numbersGrow(publisher: SimPublisher): void {
+  let last = -1;
+  for (const { window } of publisher.published) {
+    assert.ok(window.number > last, `${publisher.name}: ${window.number} after ${last}`);
+    last = window.number;
+  }
+}
+
+function agree(publishers: readonly SimPublisher[], fromMs: number, least: number, share = 0.999): void {
+  for (const [index, a] of publishers.entries()) {
+    numbersGrow(a);
+    for (const b of publishers.slice(index + 1)) {
+      const { compared, equal } = compareWindows(a, b, fromMs);
+      const told = `${a.name} and ${b.name}: ${equal} of ${compared} equal; ${a.states.join(' ')} | ${b.states.join(' ')}`;
+      assert.ok(compared >= least, told);
+      assert.ok(equal >= compared * share, told);
+    }
+  }
+}
+
+test('two publishers of a server that keeps times agree from the first window on', () => {
+  const source = encoderTags(0, RUN_MS, { startTimeMs: 12_345 });
+  const publishers = [new SimPublisher('a', 1, 0), new SimPublisher('b', 2, 7_000)];
+  publishers[0]?.connect(source, { fromMs: 1_000, untilMs: RUN_MS, times: 'kept' });
+  publishers[1]?.connect(source, { fromMs: 8_000, untilMs: RUN_MS, times: 'kept' });
+  runPublishers(publishers, RUN_MS);
+  agree(publishers, 0, 90, 1);
+});
+
+test('a publisher of a server that rebases times finds its place by content', () => {
+  const source = encoderTags(0, RUN_MS, { startTimeMs: 12_345 });
+  const publishers = [new SimPublisher('a', 1, 0), new SimPublisher('b', 2, 7_000)];
+  publishers[0]?.connect(source, { fromMs: 1_000, untilMs: RUN_MS, times: 'rebased' });
+  publishers[1]?.connect(source, { fromMs: 8_000, untilMs: RUN_MS, times: 'rebased' });
+  runPublishers(publishers, RUN_MS);
+  assert.is(publishers[1]?.cutter.state, 'aligned');
+  agree(publishers, 0, 85, 1);
+});
+
+test('two that begin at once without seeing each other converge', () => {
+  const source = encoderTags(0, RUN_MS, { startTimeMs: 12_345 });
+  const publishers = [new SimPublisher('a', 1, 0), new SimPublisher('b', 2, 0)];
+  publishers[0]?.connect(source, { fromMs: 4_000, untilMs: RUN_MS, times: 'rebased' });
+  publishers[1]?.connect(source, { fromMs: 4_040, untilMs: RUN_MS, times: 'rebased' });
+  runPublishers(publishers, RUN_MS);
+  agree(publishers, 20_000, 70, 1);
+});
+
+test('whenever they join and restart, on whatever times, what both make is equal', () => {
+  const connection = fc.record({
+    joinMs: fc.integer({ min: 2_500, max: 20_000 }),
+    breakMs: fc.integer({ min: 22_000, max: 35_000 }),
+    backAfterMs: fc.integer({ min: 100, max: 6_000 }),
+    times: fc.constantFrom('kept' as const, 'rebased' as const),
+  });
+  const starts = fc.oneof(fc.constantFrom(0, 2 ** 31 - 20_000, 2 ** 32 - 20_000), fc.integer({ min: 0, max: 2 ** 31 }));
+  assertLaw(
+    fc.property(fc.array(connection, { minLength: 2, maxLength: 3 }), starts, fc.boolean(), (connections, startTimeMs, silent) => {
+      const source = encoderTags(0, RUN_MS, { startTimeMs, silent });
+      const publishers = connections.map((_, index) => new SimPublisher(`p${index}`, index + 1, 0));
+      const plan = connections.map(({ joinMs, breakMs, backAfterMs, times }) => [
+        { fromMs: joinMs, untilMs: breakMs, times },
+        { fromMs: breakMs + backAfterMs, untilMs: RUN_MS, times },
+      ]);
+      for (const [index, publisher] of publishers.entries()) publisher.connect(source, plan[index]?.[0] as never);
+      runPublishers(publishers, RUN_MS, (nowMs) => {
+        for (const [index, publisher] of publishers.entries()) {
+          const second = plan[index]?.[1];
+          if (second && nowMs === Math.ceil(second.fromMs / 20) * 20 - 20) publisher.connect(source, second);
+        }
+      });
+      agree(publishers, 12_000, 5, 0.97);
+      for (const publisher of publishers) {
+        const tail = publisher.published.filter(({ atMs }) => atMs > RUN_MS - 5_000);
+        assert.ok(tail.length >= 8, `${publisher.name} is off the air: ${publisher.states.join(' ')}`);
+      }
+      agree(publishers, 50_000, 10, 1);
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test('a source that is not the same is not published beside another, and takes over when that stops', () => {
+  const publishers = [new SimPublisher('a', 1, 0), new SimPublisher('b', 2, 0)];
+  publishers[0]?.connect(encoderTags(0, RUN_MS), { fromMs: 3_000, untilMs: 30_000, times: 'kept' });
+  publishers[1]?.connect(encoderTags(0, RUN_MS, { seed: 2 }), { fromMs: 8_000, untilMs: RUN_MS, times: 'kept' });
+  runPublishers(publishers, RUN_MS);
+  const [a, b] = publishers as [SimPublisher, SimPublisher];
+  assert.ok(b.states.includes('standby'), b.states.join(' '));
+  assert.ok(b.conflicts.length > 0, b.states.join(' '));
+  const [first] = b.published;
+  assert.ok((first?.atMs ?? 0) > 30_000 && (first?.atMs ?? 0) < 34_500, `${first?.atMs}`);
+  assert.ok((first?.window.number ?? 0) > (a.published.at(-1)?.window.number ?? 0), `${first?.window.number}`);
+  numbersGrow(b);
+});
+
+test('times that a server shifts under one publisher do not reach the swarm', () => {
+  const source = encoderTags(0, RUN_MS);
+  // Half a second is lost to everybody; the server hides it from the second publisher only.
+  const gapped = source.filter(({ atMs }) => atMs < 30_000 || atMs >= 30_600);
+  const publishers = [new SimPublisher('a', 1, 0), new SimPublisher('b', 2, 0)];
+  publishers[0]?.connect(gapped, { fromMs: 3_000, untilMs: RUN_MS, times: 'kept' });
+  publishers[1]?.connect(gapped, { fromMs: 8_000, untilMs: RUN_MS, times: -1_000, shifts: [{ atMs: 30_600, byMs: -590 }] });
+  runPublishers(publishers, RUN_MS);
+  agree(publishers, 0, 80, 1);
+  assert.ok((publishers[1]?.published.filter(({ atMs }) => atMs > 45_000).length ?? 0) > 25);
+});
+
+test.run();
