@@ -45,7 +45,7 @@ const PATIENCE_MS = 2_000;
 const SIGN_OF_LIFE_MS = 5_000;
 const LOOK_MS = 50;
 /** A station that listens but does not answer, because it stands still or has only just begun, is dialled again after this. */
-const DIAL_MS = 3_000;
+const DIAL_MS = 1_000;
 
 export class PieceCollector {
   /** In the order they came. A number comes again when a later run of the station announces it again. */
