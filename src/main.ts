@@ -3,19 +3,23 @@
  */
 import { argv, env, exit } from 'node:process';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { generateSeed } from './io/crypto.js';
+import { createSigner, generateSeed } from './io/crypto.js';
 import { readConfigFiles } from './io/files/config-file.js';
 import { KeyFile } from './io/files/key-file.js';
+import { publisherSeed } from './io/files/publisher-file.js';
 import { createLogger } from './io/logger.js';
 import { launchPlayer, type PlayerName } from './io/programs/player.js';
 import { Terminal } from './io/terminal.js';
 import { ShoalError } from './kernel/errors.js';
 import type { Log } from './kernel/ports.js';
+import { channelAccount, channelAccountLines, stationAccount, stationAccountLines } from './plugins/channel-account.js';
+import { TEST_CARD_NAME } from './plugins/channel-roster.js';
 import { slugOf } from './plugins/channel-slug.js';
 import { CONFIG_OPTIONS, resolveConfig, type ShoalConfig } from './plugins/config.js';
 import { declareChannel, declareChannels } from './plugins/declared-channel.js';
+import { type Accepted, accept, type DelegationDesk, type DelegationTerms, delegate, revoke } from './plugins/delegation.js';
 import { progressLine, stationInstructions, viewerInstructions } from './plugins/instructions.js';
-import { TEST_CARD_NAME } from './plugins/station.js';
+import { dateOf } from './plugins/station-authority.js';
 import { type RunningShoal, type ShoalOptions, startStation, VERSION, watchChannel } from './shoal.js';
 
 interface CommonOptions {
@@ -68,6 +72,31 @@ common(channel.command('delete'))
   .argument('<name>', 'its name, or its name in addresses', nonEmpty)
   .action((name: string, options: CommonOptions) => deleteChannel(name, options));
 
+common(channel.command('show'))
+  .description('show who owns a channel and who may publish it; without a name, the publisher key of this station and its channels')
+  .argument('[name]', 'its name, its name in addresses, or its id', nonEmpty)
+  .option('--json', 'print one JSON value')
+  .action((name: string | undefined, options: CommonOptions) => showChannel(name, options));
+common(channel.command('delegate'))
+  .description('let another station publish a channel of this one: prints a grant, for "shoal channel accept" there')
+  .argument('<name>', 'its name, its name in addresses, or its id', nonEmpty)
+  .argument('<key>', 'publisher key of the other station, as "shoal channel show" prints it there', nonEmpty)
+  .option('--days <days>', 'how long it lasts (default: 30, at most 400)', days)
+  .option('--until <date>', 'when it ends, as in 2027-01-31 or 2027-01-31T18:00Z')
+  .option('--from <date>', 'when it begins (default: ten minutes ago, because clocks differ)')
+  .option('--label <text>', 'what to call the other station')
+  .action((name: string, key: string, options: CommonOptions & DelegationTerms) => delegateChannel(name, key, options));
+common(channel.command('accept'))
+  .description('take over a grant, to publish the channel of another station; a renewed one; or a revocation')
+  .argument('<grant>', 'what "shoal channel delegate" or "revoke" printed there', nonEmpty)
+  .option('--name <name>', 'what to call the channel here (default: its name there)', nonEmpty)
+  .action((grant: string, options: CommonOptions & { readonly name?: string }) => acceptGrant(grant, options));
+common(channel.command('revoke'))
+  .description('withdraw a publisher key: within seconds nobody takes what it signs')
+  .argument('<name>', 'its name, its name in addresses, or its id', nonEmpty)
+  .argument('<key>', 'the publisher key', nonEmpty)
+  .action((name: string, key: string, options: CommonOptions) => revokeKey(name, key, options));
+
 const config = program.command('config').description('look at the configuration');
 common(config.command('check'))
   .description('say whether the configuration is right, and if not, what is wrong and where')
@@ -98,6 +127,12 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 function nonEmpty(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('a name has at least one character');
   return text.trim();
+}
+
+function days(text: string): number {
+  const count = Number(text);
+  if (!Number.isFinite(count) || count <= 0) throw new InvalidArgumentError('expected a number of days above 0');
+  return count;
 }
 
 interface LoadedConfig {
@@ -216,6 +251,59 @@ function listChannels(options: CommonOptions): void {
   const made = keys.channels().map(({ name, slug }) => ({ name, key: keys.streamKey(slug) }));
   for (const { name, key } of [...card, ...declared, ...made]) terminal.line(`${name}   stream key ${key}`);
   if (card.length + declared.length + made.length === 0) terminal.line('There is no channel yet: shoal channel create "My channel"');
+}
+
+function deskOf(options: CommonOptions): DelegationDesk {
+  const { config: loaded } = loadConfig(options);
+  const keys = KeyFile.open(loaded.dataDir, generateSeed);
+  const owner = createSigner(keys.ownerSeed);
+  const publisher = createSigner(publisherSeed(loaded.dataDir, generateSeed));
+  return { config: loaded, keys, owner, publisher, nowMs: Date.now() };
+}
+
+function showChannel(name: string | undefined, options: CommonOptions): void {
+  const desk = deskOf(options);
+  const account = name === undefined ? stationAccount(desk) : channelAccount(desk, name);
+  if (options.json) return terminal.json(account);
+  const lines = 'channels' in account ? stationAccountLines(account) : channelAccountLines(account);
+  for (const line of lines) terminal.line(line);
+}
+
+/** The grant alone goes to standard output, so that it can be piped. */
+function delegateChannel(name: string, key: string, options: CommonOptions & DelegationTerms): void {
+  const { grant, certificate, remarks } = delegate(deskOf(options), name, key, options);
+  terminal.line(grant);
+  aside([`That station may publish "${name}" until ${dateOf(certificate.untilMs)}. There: shoal channel accept GRANT`, ...remarks]);
+}
+
+function acceptGrant(grant: string, options: CommonOptions & { readonly name?: string }): void {
+  const desk = deskOf(options);
+  const accepted = accept(desk, grant, options.name);
+  for (const line of acceptedLines(accepted, desk.keys)) terminal.line(line);
+}
+
+function acceptedLines({ kind, name, slug, container, untilMs }: Accepted, keys: KeyFile): readonly string[] {
+  if (kind === 'revocation')
+    return [`The keys that the owner of "${name}" has withdrawn are noted. A running station passes it on within seconds.`];
+  const until = `This station may publish "${name}" until ${dateOf(untilMs ?? 0)}.`;
+  if (kind === 'renewal') return [until];
+  const key = container === 'flv' ? [`  Stream key   ${keys.streamKey(slug)}`] : [];
+  return [until, ...key, '  A running station has the channel within seconds; otherwise "shoal start" brings it.'];
+}
+
+function revokeKey(name: string, key: string, options: CommonOptions): void {
+  const { notice, remarks } = revoke(deskOf(options), name, key);
+  terminal.line(notice);
+  aside([
+    'The key is withdrawn. If this station runs, it tells the swarm within seconds; if not, any other station that publishes the channel',
+    'does so after: shoal channel accept REVOCATION',
+    ...remarks,
+  ]);
+}
+
+/** For the person, beside what a script reads. */
+function aside(lines: readonly string[]): void {
+  for (const line of lines) process.stderr.write(`${line}\n`);
 }
 
 function showConfig(shown: ShoalConfig): void {

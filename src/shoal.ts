@@ -7,8 +7,8 @@
 import { parseLink } from './ingest/channel-link.js';
 import { createSigner, generateSeed, nodeHasher, nodeVerifier } from './io/crypto.js';
 import { KeyFile } from './io/files/key-file.js';
+import { publisherSeed } from './io/files/publisher-file.js';
 import { MmsServer } from './io/mms/mms-server.js';
-import { isLoopback, ownAddress } from './io/own-address.js';
 import { PeerNetwork } from './io/peers/peer-network.js';
 import type { MediaHost, MediaHostOptions } from './io/rtmp/media-host.js';
 import type { TrackerServer } from './io/trackers/tracker-server.js';
@@ -22,6 +22,7 @@ import type { ShoalConfig } from './plugins/config.js';
 import type { SwarmContext } from './plugins/live-swarm.js';
 import { PluginStack } from './plugins/plugin.js';
 import { Portal } from './plugins/portal.js';
+import { publicAddresses, publicHost } from './plugins/public-address.js';
 import { type PublishAddress, RTMP_APP, Station } from './plugins/station.js';
 import { Viewer } from './plugins/viewer.js';
 import type { ChannelStatus } from './relay/endpoints/channel-status.js';
@@ -91,7 +92,8 @@ export async function startStation(options: ShoalOptions): Promise<RunningShoal>
   const known = new Set<InfoHash>();
   const keys = KeyFile.open(config.dataDir, generateSeed);
   // Whatever is wrong with the data folder shows here, before anything listens.
-  const signer = createSigner(keys.ownerSeed);
+  const owner = createSigner(keys.ownerSeed);
+  const publisher = createSigner(publisherSeed(config.dataDir, generateSeed));
   const tracker = config.tracker.enabled ? await startTracker(config, log, stack, (id) => known.has(id)) : null;
   const context = await startSwarmContext(options, stack, config.swarm.port);
   let station: Station | undefined;
@@ -104,21 +106,23 @@ export async function startStation(options: ShoalOptions): Promise<RunningShoal>
     log,
   });
   const mms = await startMms(config, stack, config.relay.mms.port, log);
-  const outside = publicHost(config);
+  const ports = { swarm: context.network.port, trackerHttp: tracker?.httpPort ?? null, trackerUdp: tracker?.udpPort ?? null };
+  const { trackers, peers } = publicAddresses(config, ports);
   const rtmpBase = `rtmp://${localName(config.station.rtmp.host)}:${host.port}/${RTMP_APP}`;
   const mmsBase = `mms://${localName(config.relay.mms.host)}:${mms.port}`;
   const started = new Station({
     context,
     keys,
-    signer,
+    owner,
+    publisher,
     portal: web.portal,
     host,
     mms,
-    trackers: [...(tracker ? trackerUrls(tracker, config, outside) : []), ...config.tracker.announce],
-    peerAddress: `${outside}:${context.network.port}`,
+    trackers,
+    peerAddress: peers[0] ?? '',
     watch: (slug, works) => watchAddresses(slug, works, web.base, rtmpBase, mmsBase),
     onChannel: (id) => known.add(id),
-    rtmpHost: isWildcard(config.station.rtmp.host) ? outside : localName(config.station.rtmp.host),
+    rtmpHost: isWildcard(config.station.rtmp.host) ? publicHost(config) : localName(config.station.rtmp.host),
   });
   station = started;
   await stack.start(started);
@@ -246,17 +250,6 @@ function localName(host: string): string {
 
 function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
-}
-
-function publicHost(config: ShoalConfig): string {
-  if (config.swarm.publicHost !== 'auto') return config.swarm.publicHost;
-  return isLoopback(config.swarm.host) ? config.swarm.host : ownAddress();
-}
-
-function trackerUrls(tracker: TrackerServer, config: ShoalConfig, outside: string): readonly string[] {
-  const host = isLoopback(config.tracker.host) ? config.tracker.host : outside;
-  const http = `http://${host}:${tracker.httpPort}/announce`;
-  return tracker.udpPort === null ? [http] : [http, `udp://${host}:${tracker.udpPort}`];
 }
 
 function watchAddresses(

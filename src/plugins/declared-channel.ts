@@ -6,7 +6,20 @@ import { canonicalSource } from '../ingest/channel.js';
 import { Malformed, ShoalError } from '../kernel/errors.js';
 import type { Container } from './channel-output.js';
 import { slugOf } from './channel-slug.js';
-import type { DeclaredChannel } from './station-channel.js';
+import type { Grant } from './grant.js';
+
+/** A channel as it was declared in the configuration or made on the command line. */
+export interface DeclaredChannel {
+  readonly slug: string;
+  readonly name: string;
+  /** A name for a pushed source, an address for a pulled one. */
+  readonly source: string;
+  readonly container: Container;
+  /** Everybody may publish it: the id follows from the source alone. Default: only the owner may. */
+  readonly open?: boolean | undefined;
+  /** Somebody else's channel, which this station may publish. Its descriptor stands in place of the local configuration. */
+  readonly grant?: Grant | undefined;
+}
 
 const PULLED = /^(mms|mmsh|mmst|http):\/\//i;
 const OTHER_ADDRESS = /^[a-z][a-z0-9+.-]*:\/\//i;

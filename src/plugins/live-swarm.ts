@@ -18,6 +18,7 @@ import { Rng } from '../kernel/rng.js';
 import type { TokenBucket } from '../kernel/token-bucket.js';
 import type { InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
 import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
+import type { Certificate } from '../relay/exchange/certificate.js';
 import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '../relay/exchange/live-exchange.js';
 import { type LiveMessage, liveCodec } from '../relay/exchange/live-message.js';
 import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../relay/exchange/live-parameters.js';
@@ -44,6 +45,8 @@ export interface LiveSwarmOptions {
   readonly descriptor: Uint8Array | null;
   /** Present for a publisher. */
   readonly signer?: Signer;
+  /** What the owner gave a publisher that is not the owner. */
+  readonly certificate?: Certificate | null | undefined;
   readonly trackers: readonly string[];
   /** Peers named by the link, `host:port`. */
   readonly peers: readonly string[];
@@ -162,6 +165,9 @@ export class LiveSwarm {
       publishers: this.#record.publishers(nowMs),
       conflict: this.#record.conflict(nowMs),
       alignment: null,
+      authority: 'none',
+      publisherKey: null,
+      certificateUntil: null,
     };
   }
 
@@ -177,6 +183,8 @@ export class LiveSwarm {
       hasher,
       verifier,
       ...(this.#options.signer ? { signer: this.#options.signer } : {}),
+      ...(this.#options.certificate ? { certificate: this.#options.certificate } : {}),
+      wallClockMs: () => Date.now(),
       rng: new Rng(randomInt(0x1_0000_0000)),
       uplink,
       downlink,
@@ -205,6 +213,16 @@ export class LiveSwarm {
       this.#delayMs = this.#delayMs === null ? event.delayMs : this.#delayMs + (event.delayMs - this.#delayMs) / 4;
     }
     if (event.kind === 'conflict') this.noteConflict(event.number, event.publishers);
+    if (event.kind === 'clock-doubt') {
+      const [from, until, now] = [event.certificate.fromMs, event.certificate.untilMs, event.wallMs].map((ms) =>
+        new Date(ms).toISOString(),
+      );
+      this.#log.warn("a publisher's windows are refused: its certificate is not valid now. Is this machine's clock right?", {
+        from,
+        until,
+        now,
+      });
+    }
     this.#options.onEvent(event);
   }
 

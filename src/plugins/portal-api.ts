@@ -85,6 +85,12 @@ const STATUS = closed(
     holes: described(COUNT, 'Windows given up and jumped over.'),
     timeouts: described(COUNT, 'Requests that ran into the one-shot timeout.'),
     players: described(COUNT, 'Local players of all kinds right now.'),
+    authority: {
+      enum: ['owner', 'delegated', 'expired', 'withdrawn', 'none'],
+      description: 'By what right this process publishes the channel; none for a viewer.',
+    },
+    publisherKey: described(OPTIONAL_TEXT, 'Public key that windows are signed with here, in hex.'),
+    certificateUntil: described(OPTIONAL_TEXT, 'When its certificate ends, ISO 8601.'),
   },
   'The figures of one channel, renewed once a second.',
 );

@@ -6,33 +6,34 @@
 
 import type { SwarmOutlook, TimelineRecord } from '../ingest/aligned-cutter.js';
 import type { AsfNumbering } from '../ingest/asf-cutter.js';
-import { canonicalSource, channelId, encodeDescriptor } from '../ingest/channel.js';
+import { channelId, decodeDescriptor } from '../ingest/channel.js';
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/channel-link.js';
 import type { CutWindow } from '../ingest/window-cutter.js';
 import { nodeHasher } from '../io/crypto.js';
 import { loadState, saveState } from '../io/files/state-file.js';
 import { sameBytes } from '../kernel/bytes.js';
-import { Malformed, ShoalError } from '../kernel/errors.js';
+import { invariant, Malformed } from '../kernel/errors.js';
 import type { Log, Signer } from '../kernel/ports.js';
-import type { InfoHash, WindowNumber } from '../kernel/units.js';
+import type { InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
 import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
 import type { LocalChannel, WatchAddresses } from '../relay/endpoints/local-channel.js';
 import type { TagFeed } from '../relay/endpoints/tag-feed.js';
+import type { Certificate } from '../relay/exchange/certificate.js';
 import type { LiveEvent } from '../relay/exchange/live-exchange.js';
+import { decodeRevocationList, type RevocationList } from '../relay/exchange/revocation-list.js';
 import type { ChannelOutput, Container } from './channel-output.js';
+import { descriptorOf } from './channel-roster.js';
 import type { Alignment, ChannelSink, ChannelSource } from './channel-source.js';
+import type { DeclaredChannel } from './declared-channel.js';
 import { LiveSwarm, type SwarmContext } from './live-swarm.js';
 import { openSigner } from './open-channel.js';
+import { StationAuthority } from './station-authority.js';
 
-/** A channel as it was declared in the configuration or made on the command line. */
-export interface DeclaredChannel {
-  readonly slug: string;
-  readonly name: string;
-  /** A name for a pushed source, an address for a pulled one. */
-  readonly source: string;
-  readonly container: Container;
-  /** Everybody may publish it: the id follows from the source alone. Default: only the owner may. */
-  readonly open?: boolean | undefined;
+/** What the keys file says of a channel's authority at a moment. */
+export interface KeptAuthority {
+  /** From the newest grant. */
+  readonly granted: Certificate | null;
+  readonly revocations: Uint8Array | undefined;
 }
 
 export interface StationChannelOptions {
@@ -40,7 +41,14 @@ export interface StationChannelOptions {
   readonly context: SwarmContext;
   readonly source: ChannelSource;
   readonly output: ChannelOutput;
-  readonly signer: Signer;
+  /** Signs as the owner of this station's own channels. */
+  readonly owner: Signer;
+  /** Signs windows. */
+  readonly publisher: Signer;
+  /** What the keys file says of this channel now. */
+  readonly kept: (id: InfoHash) => KeptAuthority;
+  /** A newer list of withdrawn keys has come from the swarm, verified. */
+  readonly onRevocations: (id: InfoHash, bytes: Uint8Array) => void;
   readonly trackers: readonly string[];
   /** Where peers reach this station, `host:port`. */
   readonly peerAddress: string;
@@ -78,6 +86,8 @@ export class StationChannel implements LocalChannel, ChannelSink {
   readonly #options: StationChannelOptions;
   readonly #log: Log;
   readonly #swarm: LiveSwarm;
+  readonly #authority: StationAuthority;
+  #list: RevocationList | undefined;
   #lastNumber: WindowNumber;
   /** No number above this one has been used, also by earlier runs. */
   #reservedNumber: WindowNumber;
@@ -87,8 +97,10 @@ export class StationChannel implements LocalChannel, ChannelSink {
 
   /** @throws ShoalError `CHANNEL_NAME` when the source cannot be part of a descriptor. */
   constructor(options: StationChannelOptions) {
-    const { declared, context, signer, trackers } = options;
-    const descriptor = describe(declared, context, signer);
+    const { declared, context, owner, publisher } = options;
+    const descriptor = descriptorOf(declared, context.config, owner.publicKey);
+    const trackers = [...new Set([...options.trackers, ...(declared.grant?.trackers ?? [])])];
+    const meetingPeers = declared.grant?.peers ?? [];
     this.#options = options;
     this.declared = declared;
     this.slug = declared.slug;
@@ -97,7 +109,7 @@ export class StationChannel implements LocalChannel, ChannelSink {
     this.output = options.output;
     this.id = channelId(descriptor, nodeHasher);
     this.#log = context.log.child({ channel: this.name });
-    const link: ChannelLink = { id: this.id, name: this.name, trackers, peers: [options.peerAddress] };
+    const link: ChannelLink = { id: this.id, name: this.name, trackers, peers: [options.peerAddress, ...meetingPeers] };
     this.link = formatMagnet(link);
     this.shoalLink = formatShoalLink(link);
     const saved = this.#load();
@@ -106,10 +118,30 @@ export class StationChannel implements LocalChannel, ChannelSink {
     this.#timeline = saved.timeline;
     this.firstNumber = this.#lastNumber === 0 ? 0 : this.#lastNumber + 1;
     this.numberingAbove = this.#lastNumber - RESERVED_WINDOWS;
-    const signing = declared.open ? openSigner(descriptor) : signer;
-    this.publisherKey = signing.publicKey;
+    const open = declared.open === true && !declared.grant;
+    const owned = isOwner(descriptor, owner.publicKey);
+    const { id, name } = this;
+    this.#authority = new StationAuthority({ channel: id, name, publisher, owner: owned ? owner : null, open, log: this.#log });
+    const kept = options.kept(id);
+    this.#list = listIn(kept.revocations);
+    this.#authority.update({ nowMs: Date.now(), granted: kept.granted, list: this.#list });
+    const signer = open ? openSigner(descriptor) : publisher;
+    this.publisherKey = signer.publicKey;
+    const { certificate } = this.#authority;
     const onEvent = (event: LiveEvent): void => this.#onEvent(event);
-    this.#swarm = new LiveSwarm(context, { id: this.id, descriptor, signer: signing, trackers, peers: [], onEvent });
+    this.#swarm = new LiveSwarm(context, { id, descriptor, signer, certificate, trackers, peers: meetingPeers, onEvent });
+    if (kept.revocations) this.#swarm.command({ kind: 'revoke', bytes: kept.revocations });
+  }
+
+  /** Looks at the clock and at what the keys file says now. Called every few seconds. */
+  refresh({ granted, revocations }: KeptAuthority, nowMs: Milliseconds): void {
+    const list = listIn(revocations);
+    if (revocations && list && list.serial > (this.#list?.serial ?? 0)) {
+      this.#list = list;
+      this.#swarm.command({ kind: 'revoke', bytes: revocations });
+    }
+    const renewed = this.#authority.update({ nowMs, granted, list: this.#list });
+    if (renewed) this.#swarm.command({ kind: 'authorise', certificate: this.#authority.certificate });
   }
 
   get feed(): TagFeed {
@@ -128,7 +160,9 @@ export class StationChannel implements LocalChannel, ChannelSink {
     await Promise.all([this.output.stop(), this.#swarm.stop()]);
   }
 
+  /** Windows are dropped while this station has no right to publish; players on this machine are fed all the same. */
   publish(windows: readonly CutWindow[], confirm = false): void {
+    if (!this.#authority.mayPublish) return;
     for (const content of windows) {
       this.#lastNumber = Math.max(this.#lastNumber, content.number);
       if (this.#lastNumber > this.#reservedNumber) this.#reserve(this.#lastNumber + RESERVED_WINDOWS);
@@ -180,7 +214,7 @@ export class StationChannel implements LocalChannel, ChannelSink {
   }
 
   status(): ChannelStatus {
-    return { ...this.#swarm.status(this.#options.players()), alignment: this.#alignment ?? null };
+    return { ...this.#swarm.status(this.#options.players()), ...this.#authority.status, alignment: this.#alignment ?? null };
   }
 
   watch(): WatchAddresses {
@@ -188,7 +222,8 @@ export class StationChannel implements LocalChannel, ChannelSink {
   }
 
   #onEvent(event: LiveEvent): void {
-    const { source } = this.#options;
+    const { source, onRevocations } = this.#options;
+    if (event.kind === 'revocations') return onRevocations(this.id, event.bytes);
     if (event.kind === 'doubt') return source.doubted(event.number, event.published);
     if (event.kind !== 'surveyed') return;
     const { manifest, bytes, publisher } = event;
@@ -247,12 +282,14 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** The channel's descriptor as bytes. */
-function describe(declared: DeclaredChannel, context: SwarmContext, signer: Signer): Uint8Array {
-  const source = canonicalSource(declared.source);
-  if (source instanceof Malformed) {
-    throw new ShoalError('CHANNEL_NAME', `channel "${declared.name}": its source "${declared.source}" cannot be used: ${source.reason}`);
-  }
-  const { windowMs, pieceBytes } = context.config.live;
-  return encodeDescriptor({ container: declared.container, source, windowMs, pieceBytes, owner: declared.open ? null : signer.publicKey });
+/** Whether this key owns the channel. */
+function isOwner(descriptorBytes: Uint8Array, key: Uint8Array): boolean {
+  const descriptor = decodeDescriptor(descriptorBytes);
+  invariant(!(descriptor instanceof Malformed), 'A descriptor that was just made can be read.');
+  return descriptor.owner !== null && sameBytes(descriptor.owner, key);
+}
+
+function listIn(bytes: Uint8Array | undefined): RevocationList | undefined {
+  const list = bytes && decodeRevocationList(bytes);
+  return list instanceof Malformed ? undefined : list;
 }

@@ -1,23 +1,26 @@
 /**
  * The station: takes sources in, pushed over RTMP or pulled over MMS, and publishes each as a channel. Pushing needs the channel's stream key.
  *
- * Channels come from the configuration, from `shoal channel create` (also while it runs) and, on `shoal start`, the test card. Whoever
+ * Channels come from the configuration, from `shoal channel create` and `accept` (also while it runs) and, on `shoal start`, the test card.
+ * Every two seconds the keys file is looked at for new ones, and for what has changed in who may publish them. Whoever
  * publishes to the test card's channel with its key takes the card's place until he leaves.
  */
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
-import type { KeyFile } from '../io/files/key-file.js';
+import type { KeyFile, StoredAuthority, StoredChannel } from '../io/files/key-file.js';
 import type { MmsServer } from '../io/mms/mms-server.js';
 import { startTestCard, type TestCard } from '../io/programs/test-card.js';
 import type { MediaHost, PublishDecision, PublishRequest } from '../io/rtmp/media-host.js';
-import { ShoalError } from '../kernel/errors.js';
+import { Malformed, ShoalError } from '../kernel/errors.js';
 import type { Log, Signer } from '../kernel/ports.js';
 import { Rng } from '../kernel/rng.js';
 import type { InfoHash, Milliseconds } from '../kernel/units.js';
 import type { WatchAddresses } from '../relay/endpoints/local-channel.js';
 import type { ChannelOutput } from './channel-output.js';
+import { TEST_CARD, TEST_CARD_NAME, withGrant } from './channel-roster.js';
 import { slugOf } from './channel-slug.js';
 import type { ChannelSource } from './channel-source.js';
-import { declareChannels } from './declared-channel.js';
+import { type DeclaredChannel, declareChannels } from './declared-channel.js';
+import { parseGrant } from './grant.js';
 import type { SwarmContext } from './live-swarm.js';
 import { localPlayers, makeOutput } from './local-endpoints.js';
 import type { Plugin } from './plugin.js';
@@ -25,13 +28,15 @@ import type { Portal } from './portal.js';
 import { PulledSource } from './pulled-source.js';
 import { PushedSource } from './pushed-source.js';
 import { RtmpOutlet } from './rtmp-outlet.js';
-import { type DeclaredChannel, StationChannel, streamPathOf } from './station-channel.js';
+import { type KeptAuthority, StationChannel, streamPathOf } from './station-channel.js';
 
 export interface StationOptions {
   readonly context: SwarmContext;
   readonly keys: KeyFile;
-  /** Signs as the owner of every channel of this station. */
-  readonly signer: Signer;
+  /** Signs as the owner of this station's own channels. */
+  readonly owner: Signer;
+  /** Signs windows: a key of this station alone. */
+  readonly publisher: Signer;
   readonly portal: Portal;
   readonly host: MediaHost;
   readonly mms: MmsServer;
@@ -53,7 +58,6 @@ export interface PublishAddress {
 }
 
 export const RTMP_APP = 'live';
-export const TEST_CARD_NAME = 'Test card';
 const CHANNEL_POLL_MS: Milliseconds = 2_000;
 /** After a person has published to the test card's channel, the card comes back this long after he left. */
 const CARD_RETURN_MS: Milliseconds = 3_000;
@@ -62,7 +66,6 @@ export class Station implements Plugin {
   readonly name = 'station';
   readonly #options: StationOptions;
   readonly #log: Log;
-  readonly #signer: Signer;
   readonly #channels = new Map<string, StationChannel>();
   /** Slugs of made channels that a person has been told about. */
   readonly #clashes = new Set<string>();
@@ -81,7 +84,6 @@ export class Station implements Plugin {
   constructor(options: StationOptions) {
     this.#options = options;
     this.#log = options.context.log;
-    this.#signer = options.signer;
   }
 
   get channels(): readonly StationChannel[] {
@@ -91,13 +93,12 @@ export class Station implements Plugin {
   /** @throws ShoalError `CHANNEL_EXISTS` when two channels would have one slug, `CHANNEL_NAME` for an unusable source. */
   async start(): Promise<void> {
     const { config } = this.#options.context;
-    if (config.station.testCard)
-      this.#add({ slug: slugOf(TEST_CARD_NAME, 'card'), name: TEST_CARD_NAME, source: 'test card', container: 'flv' });
+    if (config.station.testCard) this.#add(TEST_CARD);
     const { channels, testCard } = config.station;
     const declared = declareChannels(channels, testCard ? [TEST_CARD_NAME] : []);
     for (const [index, channel] of declared.entries()) this.#add(channel, channels[index]?.key);
     this.#addCreated();
-    this.#poll = setInterval(() => this.#addCreated(), CHANNEL_POLL_MS);
+    this.#poll = setInterval(() => this.#lookAtKeys(), CHANNEL_POLL_MS);
     if (config.station.testCard) await this.#startCard();
   }
 
@@ -148,7 +149,7 @@ export class Station implements Plugin {
         `channel "${name}": there is another channel whose address is "${slug}"; give one of them another name`,
       );
     }
-    const { context, host, portal, mms, trackers, peerAddress, keys, watch } = this.#options;
+    const { context, host, portal, mms, trackers, peerAddress, keys, watch, owner, publisher } = this.#options;
     const pushed = declared.container === 'flv';
     if (pushed) this.#streamKeys.set(slug, key ?? keys.streamKey(slug));
     const output = makeOutput({ slug, name, context, portal, host, mms, watch: (works) => watch(slug, works) });
@@ -157,7 +158,10 @@ export class Station implements Plugin {
       context,
       source: this.#makeSource(declared, output),
       output,
-      signer: this.#signer,
+      owner,
+      publisher,
+      kept: (id) => keptAuthority(id, keys.authority()),
+      onRevocations: (id, bytes) => this.#keepRevocations(id, bytes),
       trackers,
       peerAddress,
       players: () => localPlayers({ slug, portal, host, mms }),
@@ -172,12 +176,37 @@ export class Station implements Plugin {
     this.#log.info(`channel "${name}" is here`, { slug, id: channel.id });
   }
 
-  #makeSource({ slug, name, source, container }: DeclaredChannel, output: ChannelOutput): ChannelSource {
+  #makeSource({ slug, name, source, container, grant }: DeclaredChannel, output: ChannelOutput): ChannelSource {
     const { context, host } = this.#options;
     const log = this.#log.child({ channel: name });
-    const { windowMs } = context.config.live;
+    const { windowMs } = grant?.descriptor ?? context.config.live;
     if (container === 'flv') return new PushedSource({ host, streamPath: streamPathOf(slug), windowMs, output, log });
     return new PulledSource({ url: source, windowMs, output, rng: new Rng(randomInt(0x1_0000_0000)), log });
+  }
+
+  #lookAtKeys(): void {
+    this.#addCreated();
+    this.#refresh();
+  }
+
+  /** Who may publish what, by the keys file and the clock. */
+  #refresh(): void {
+    try {
+      const authority = this.#options.keys.authority();
+      for (const channel of this.#channels.values()) channel.refresh(keptAuthority(channel.id, authority), Date.now());
+    } catch (error) {
+      this.#log.warn('who may publish cannot be read', { error: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  /** The swarm has a newer list than the keys file: it holds after a restart, too, and at once. */
+  #keepRevocations(id: InfoHash, bytes: Uint8Array): void {
+    try {
+      this.#options.keys.keepRevocations(id, bytes);
+    } catch (error) {
+      this.#log.warn('withdrawn keys cannot be kept', { error: error instanceof Error ? error.message : String(error) });
+    }
+    this.#refresh();
   }
 
   /** Channels made by `shoal channel create` since the last look. One whose address is taken by the configuration is left out. */
@@ -187,7 +216,7 @@ export class Station implements Plugin {
       if (known && known.declared.source !== channel.source) this.#warnOfClash(channel);
       if (known || this.#unusable.has(channel.slug)) continue;
       try {
-        this.#add(channel);
+        this.#add(withGrant(channel, this.#options.keys.authority().grants));
       } catch (error) {
         this.#unusable.add(channel.slug);
         this.#log.warn(`a channel is left out: ${error instanceof Error ? error.message : String(error)}`);
@@ -195,7 +224,7 @@ export class Station implements Plugin {
     }
   }
 
-  #created(): readonly DeclaredChannel[] {
+  #created(): readonly StoredChannel[] {
     try {
       return this.#options.keys.channels();
     } catch (error) {
@@ -238,6 +267,17 @@ export class Station implements Plugin {
       else void this.#startCard();
     }, CARD_RETURN_MS);
   }
+}
+
+/** A grant that cannot be read counts as none. */
+function keptAuthority(id: InfoHash, { grants, revocations }: StoredAuthority): KeptAuthority {
+  const text = grants.get(id);
+  const grant = text === undefined ? undefined : parseGrant(text);
+  const list = revocations.get(id);
+  return {
+    granted: grant === undefined || grant instanceof Malformed ? null : grant.certificate,
+    revocations: list === undefined ? undefined : new Uint8Array(Buffer.from(list, 'base64url')),
+  };
 }
 
 function refuse(reason: string): PublishDecision {

@@ -9,6 +9,7 @@ import type { Input } from '../kernel/protocol.js';
 import { Rng } from '../kernel/rng.js';
 import { TokenBucket } from '../kernel/token-bucket.js';
 import type { BytesPerSecond, ConnectionId, InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
+import type { Certificate } from '../relay/exchange/certificate.js';
 import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '../relay/exchange/live-exchange.js';
 import { type LiveMessage, liveCodec } from '../relay/exchange/live-message.js';
 import type { LiveParameters } from '../relay/exchange/live-parameters.js';
@@ -36,7 +37,10 @@ export interface LiveWorldOptions {
   readonly channel: InfoHash;
   readonly hasher: Hasher;
   readonly verifier: Verifier;
+  /** The owner of the channel. */
   readonly signer: Signer;
+  /** Who publishes for the owner; the owner itself if left out. */
+  readonly publisher?: PublisherIdentity;
   /** Media of the stream. */
   readonly bytesPerSecond: BytesPerSecond;
   /** Every so many milliseconds a window holds a key frame. */
@@ -52,7 +56,22 @@ export interface LiveWorldOptions {
   readonly onStep?: (step: LiveStep) => void;
 }
 
+/** A key, and the owner's word for it. */
+export interface PublisherIdentity {
+  readonly signer: Signer;
+  readonly certificate: Certificate;
+}
+
+/** Unix time at which every world begins. */
+export const WORLD_START_MS: Milliseconds = 1_800_000_000_000;
+
 export interface JoinOptions {
+  /** Publishes the same windows as the publisher, at the same moments. */
+  readonly publishes?: PublisherIdentity;
+  /** What it does not hear: to be one who goes on as if it had not been told. */
+  readonly deafTo?: LiveMessage['kind'];
+  /** By how much its wall clock is ahead of everybody else's. */
+  readonly wallClockAheadMs?: Milliseconds;
   /** Viewers to be linked to, drawn at random; all of them if left out. */
   readonly neighbours?: number;
   /** Whether to be linked to the publisher; true if left out. */
@@ -67,7 +86,7 @@ export interface FellowOptions {
   /** What it makes of the source; the same windows if left out. */
   readonly alter?: (content: WindowContent) => WindowContent;
   /** Signs its windows; the owner if left out. */
-  readonly signer?: Signer;
+  readonly identity?: PublisherIdentity;
 }
 
 /** A further publisher of the source. */
@@ -88,6 +107,8 @@ export class LiveWorld {
   readonly #network: Network;
   readonly #rng: Rng;
   readonly #source: MediaSource;
+  /** Those that publish beside the publisher. */
+  readonly #copublishers = new Set<SimPeer>();
   #publisher: SimPeer;
   #publishing = true;
   /** Windows that a further publisher has made of the source, and which one. */
@@ -108,7 +129,8 @@ export class LiveWorld {
   }
 
   join(name: string, options: JoinOptions = {}): SimPeer {
-    const peer = this.#makePeer(name, this.#options.viewerUpBytesPerSecond, undefined, options.tamper);
+    const peer = this.#makePeer(name, this.#options.viewerUpBytesPerSecond, options.publishes, options);
+    if (options.publishes) this.#copublishers.add(peer);
     const others = [...this.peers];
     const fellows = this.fellows.filter(({ gone }) => !gone).map((fellow) => fellow.peer);
     const chosen: SimPeer[] = options.withPublisher === false ? [] : [this.#publisher, ...fellows];
@@ -130,7 +152,7 @@ export class LiveWorld {
 
   /** Another publisher of the source, linked to all viewers and all publishers. */
   addFellow(name: string, options: FellowOptions): Fellow {
-    const peer = this.#makePeer(name, this.#options.publisherUpBytesPerSecond, options.signer ?? this.#options.signer);
+    const peer = this.#makePeer(name, this.#options.publisherUpBytesPerSecond, options.identity ?? this.#ownIdentity);
     const others = [this.#publisher, ...this.fellows.filter(({ gone }) => !gone).map((fellow) => fellow.peer), ...this.peers];
     for (const other of others) this.connect(peer, other);
     const fellow: Fellow = { ...options, peer, gone: false };
@@ -149,6 +171,7 @@ export class LiveWorld {
     peer.engine.stop();
     const at = this.peers.indexOf(peer);
     if (at >= 0) this.peers.splice(at, 1);
+    this.#copublishers.delete(peer);
     this.#log(`${peer.name} is gone`);
   }
 
@@ -178,10 +201,24 @@ export class LiveWorld {
   }
 
   #makePublisher(): SimPeer {
-    return this.#makePeer('publisher', this.#options.publisherUpBytesPerSecond, this.#options.signer);
+    return this.#makePeer('publisher', this.#options.publisherUpBytesPerSecond, this.#ownIdentity);
   }
 
-  #makePeer(name: string, upBytesPerSecond: BytesPerSecond, signer?: Signer, tamper?: Tamper): SimPeer {
+  get #ownIdentity(): Partial<PublisherIdentity> {
+    return this.#options.publisher ?? { signer: this.#options.signer };
+  }
+
+  /** Unix time, the same for everybody whose clock is right. */
+  get wallClockMs(): Milliseconds {
+    return WORLD_START_MS + this.clock.nowMs();
+  }
+
+  #makePeer(
+    name: string,
+    upBytesPerSecond: BytesPerSecond,
+    identity?: Partial<PublisherIdentity>,
+    { tamper, deafTo, wallClockAheadMs = 0 }: JoinOptions = {},
+  ): SimPeer {
     const { channel, parameters, hasher, verifier, onStep } = this.#options;
     const host = new Host({ name, upBytesPerSecond: 0, downBytesPerSecond: 0 });
     const exchange = new LiveExchange({
@@ -190,7 +227,8 @@ export class LiveWorld {
       parameters,
       hasher,
       verifier,
-      ...(signer ? { signer } : {}),
+      ...identity,
+      wallClockMs: () => this.wallClockMs + wallClockAheadMs,
       rng: this.#rng.fork(),
       uplink: new TokenBucket(upBytesPerSecond),
       downlink: new TokenBucket(0),
@@ -198,6 +236,7 @@ export class LiveWorld {
     const engine: LiveEngine = new Engine({
       protocol: {
         handle: (input, nowMs) => {
+          if (input.kind === 'message' && input.message.kind === deafTo) return [];
           const effects = tampered(exchange.handle(input, nowMs), tamper, nowMs);
           onStep?.({ peer, input, effects, nowMs });
           return effects;
@@ -219,17 +258,17 @@ export class LiveWorld {
       engine,
       clock: this.clock,
       joinedMs: this.clock.nowMs(),
-      honest: tamper === undefined,
+      honest: tamper === undefined && deafTo === undefined,
     });
     engine.command({ kind: 'start' });
-    if (signer) engine.command({ kind: 'on-air', onAir: true });
+    if (identity) engine.command({ kind: 'on-air', onAir: true });
     return peer;
   }
 
   #onEvent(peer: SimPeer, event: LiveEvent): void {
     const nowMs = this.clock.nowMs();
     if (event.kind === 'window') {
-      const { number } = event.manifest;
+      const { number, signer } = event.manifest;
       const cut = this.cut.get(number);
       const isFirst = cut !== undefined && Buffer.compare(cut.content.bytes, event.bytes) === 0;
       const source = isFirst ? this.#publisher.name : this.#altered.get(`${number} ${contentKey(event)}`);
@@ -240,6 +279,7 @@ export class LiveWorld {
         intact: source !== undefined,
         source,
         discontinuity: event.manifest.discontinuity || peer.hasSkipped,
+        signer,
       });
       peer.hasSkipped = false;
       this.#log(`${peer.name} plays ${number}`);
@@ -268,8 +308,9 @@ export class LiveWorld {
     const content = this.#source.cut();
     this.cut.set(content.number, { content, atMs: this.clock.nowMs() });
     this.#log(`publisher cuts ${content.number}`);
-    // Through its host, which may be frozen.
-    this.#publisher.host.clock(this.clock).schedule(() => this.#publisher.engine.command({ kind: 'publish', content }), 0);
+    // Through their hosts, which may be frozen.
+    for (const peer of [this.#publisher, ...this.#copublishers])
+      peer.host.clock(this.clock).schedule(() => peer.engine.command({ kind: 'publish', content }), 0);
     for (const { peer, behindMs, alter } of this.fellows.filter(({ gone }) => !gone)) {
       const own = alter?.(content) ?? content;
       this.#altered.set(`${content.number} ${contentKey(own)}`, peer.name);

@@ -3,10 +3,12 @@
  */
 import { Bitfield } from '../kernel/bitfield.js';
 import type { Hasher, Signer } from '../kernel/ports.js';
-import type { InfoHash, WindowNumber } from '../kernel/units.js';
+import type { InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
+import { CERTIFICATE_BYTES, signCertificate } from '../relay/exchange/certificate.js';
 import type { LiveMessage, WindowAvailability } from '../relay/exchange/live-message.js';
-import { SIGNATURE_BYTES, signedBytes } from '../relay/exchange/manifest.js';
-import type { Tamper } from './live-world.js';
+import { WINDOW_DOMAIN } from '../relay/exchange/manifest.js';
+import { SIGNATURE_BYTES, signedBytes } from '../relay/exchange/signature.js';
+import { type PublisherIdentity, type Tamper, WORLD_START_MS } from './live-world.js';
 
 /** What a liar needs to lie with. */
 export interface Forgery {
@@ -20,9 +22,12 @@ export interface Forgery {
 
 type Habit = (forgery: Forgery) => Tamper;
 
+const HOUR_MS: Milliseconds = 3_600_000;
+/** Where a manifest's flags stand, and the one that says that a certificate comes before the signature. */
+const FLAGS_AT = 1;
+const FLAG_DELEGATED = 4;
 /** The highest number that fits on the wire. */
 const NUMBER_MAX: WindowNumber = 0xffff_ffff;
-const WINDOW_DOMAIN = 'shoal window 1\0';
 
 /** By name. Those in `POLLUTERS` send bad data, the others only waste time. */
 export const HABITS = {
@@ -46,6 +51,26 @@ export const HABITS = {
     onManifests((bytes) => resigned(bytes, channel.startsWith('0') ? `1${channel.slice(1)}` : `0${channel.slice(1)}`, owner)),
   /** Signs manifests itself. */
   'signs with its own key': ({ channel, stranger }) => onManifests((bytes) => resigned(bytes, channel, stranger)),
+  /** Signs manifests itself, with a certificate that it signed itself. */
+  'delegates itself': ({ channel, stranger }) => signsAs(channel, identityOf(channel, stranger, stranger)),
+  /** Signs manifests with a certificate of the owner that ended an hour before the world began. */
+  'signs with an expired key': ({ channel, owner, stranger }) =>
+    signsAs(channel, identityOf(channel, stranger, owner, WORLD_START_MS - HOUR_MS)),
+  /** Answers with manifests and pieces of the window before, all of them genuine. */
+  'replays an old manifest': () => {
+    const manifests: Uint8Array[] = [];
+    const old = new Map<number, Uint8Array>();
+    return (message) => {
+      if (message.kind === 'manifest') {
+        manifests.push(message.bytes);
+        return [{ ...message, bytes: manifests.at(-2) ?? message.bytes }];
+      }
+      if (message.kind !== 'piece') return [message];
+      const payload = old.get(message.piece) ?? flipped(message.payload, 0);
+      old.set(message.piece, message.payload);
+      return [{ ...message, payload }];
+    };
+  },
   /** Leaves the signature empty. */
   'does not sign': () => onManifests((bytes) => bytes.slice().fill(0, bytes.length - SIGNATURE_BYTES)),
   /** Sends half of every manifest. */
@@ -77,6 +102,9 @@ export const POLLUTERS: readonly HabitName[] = [
   'replays an old window',
   'serves another channel',
   'signs with its own key',
+  'delegates itself',
+  'signs with an expired key',
+  'replays an old manifest',
   'does not sign',
   'cuts manifests short',
 ];
@@ -93,6 +121,28 @@ export const TIME_WASTERS: readonly HabitName[] = [
 
 export function tamperOf(habit: HabitName, forgery: Forgery): Tamper {
   return (HABITS[habit] as Habit)(forgery);
+}
+
+/** Signs every manifest it passes on in the name of this publisher. */
+export function signsAs(channel: InfoHash, { signer, certificate }: PublisherIdentity): Tamper {
+  return onManifests((bytes) => {
+    const delegated = ((bytes[FLAGS_AT] ?? 0) & FLAG_DELEGATED) !== 0;
+    const content = bytes.subarray(0, bytes.length - SIGNATURE_BYTES - (delegated ? CERTIFICATE_BYTES : 0));
+    const body = new Uint8Array([...content, ...certificate.bytes]);
+    body[FLAGS_AT] = (body[FLAGS_AT] ?? 0) | FLAG_DELEGATED;
+    return new Uint8Array([...body, ...signer.sign(signedBytes(WINDOW_DOMAIN, channel, body))]);
+  });
+}
+
+/** Somebody's key with a certificate: unless said otherwise, a day old at the beginning of the world and good for another day. */
+export function identityOf(
+  channel: InfoHash,
+  signer: Signer,
+  issuer: Signer,
+  untilMs: Milliseconds = WORLD_START_MS + 24 * HOUR_MS,
+  fromMs: Milliseconds = WORLD_START_MS - 24 * HOUR_MS,
+): PublisherIdentity {
+  return { signer, certificate: signCertificate({ key: signer.publicKey, fromMs, untilMs }, channel, issuer) };
 }
 
 function onPieces(change: (piece: LiveMessage & { kind: 'piece' }) => LiveMessage): Tamper {

@@ -22,6 +22,8 @@ export interface Delivery {
   /** The publisher that cut these bytes; the first one where several cut the same. */
   readonly source: string | undefined;
   readonly discontinuity: boolean;
+  /** Key of the publisher that signed it; null: the owner itself. */
+  readonly signer: Uint8Array | null;
 }
 
 /** Traffic in one direction. */

@@ -6,6 +6,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { KeyFile } from '../../src/io/files/key-file.js';
 import { type ErrorCode, ShoalError } from '../../src/kernel/errors.js';
+import { signRevocationList } from '../../src/relay/exchange/revocation-list.js';
+import { OWNER } from '../support/exchange-fixture.js';
 
 const test = suite<{ dir: string }>('key file');
 const NEWS = { slug: 'news', name: 'News', source: 'news', container: 'flv' } as const;
@@ -123,7 +125,10 @@ test('a file that is not understood is refused, named, not quoted and not change
     '{"version":1,"ownerSeed":"geheim',
     '[]',
     'null',
-    '{"version":2,"streamKeys":{},"channels":[]}',
+    '{"version":3,"streamKeys":{},"channels":[]}',
+    '{"version":2,"streamKeys":{},"channels":[],"grants":{"a":5}}',
+    '{"version":2,"streamKeys":{},"channels":[],"delegations":{"a":[{"key":"x"}]}}',
+    '{"version":2,"streamKeys":{},"channels":[],"revocations":[]}',
     '{"version":1,"streamKeys":{"a":5},"channels":[]}',
     '{"version":1,"ownerSeed":"c2hvcnQ","streamKeys":{},"channels":[]}',
     '{"version":1,"streamKeys":{},"channels":[{"slug":"x"}]}',
@@ -156,6 +161,59 @@ test('a removed channel takes its stream key with it, and its name is free again
   assert.equal(keys.channels(), []);
   keys.addChannel(NEWS);
   assert.is.not(keys.streamKey('news'), before);
+});
+
+const ID = 'ab'.repeat(20);
+const listBytes = (serial: number): Uint8Array => signRevocationList(serial, [], ID, OWNER).bytes;
+
+test('a file of version 1 opens with nothing lost, and is version 2 after the next change', ({ dir }) => {
+  const path = join(dir, 'keys.json');
+  const old = { version: 1, ownerSeed: Buffer.from(seed()).toString('base64url'), streamKeys: { news: 'K' }, channels: [NEWS] };
+  writeFileSync(path, JSON.stringify(old), { mode: 0o600 });
+  const file = KeyFile.open(dir, seed);
+  assert.equal([file.ownerSeed, file.streamKey('news'), file.channels()], [seed(), 'K', [NEWS]]);
+  assert.is(JSON.parse(readFileSync(path, 'utf8')).version, 1, 'reading changes nothing');
+  file.keepGrant(ID, 'shoal-grant:x');
+  assert.is(JSON.parse(readFileSync(path, 'utf8')).version, 2);
+  assert.equal([file.ownerSeed, file.streamKey('news'), file.channels()], [seed(), 'K', [NEWS]]);
+});
+
+test('grants and delegations are kept, the newest of each channel and key', ({ dir }) => {
+  const file = KeyFile.open(dir, seed);
+  file.keepGrant(ID, 'one');
+  file.keepGrant(ID, 'two');
+  file.keepDelegation(ID, { key: 'a', label: 'A', certificate: '1' });
+  file.keepDelegation(ID, { key: 'b', label: '', certificate: '2' });
+  file.keepDelegation(ID, { key: 'a', label: 'A', certificate: '3' });
+  const { grants, delegations } = KeyFile.open(dir, seed).authority();
+  assert.is(grants.get(ID), 'two');
+  assert.equal(
+    delegations.get(ID)?.map(({ key, certificate }) => [key, certificate]),
+    [
+      ['a', '3'],
+      ['b', '2'],
+    ],
+  );
+});
+
+test('of revocation lists the newest stays, whichever comes last', ({ dir }) => {
+  const file = KeyFile.open(dir, seed);
+  assert.is(file.revocations(ID), undefined);
+  assert.equal(
+    [file.keepRevocations(ID, listBytes(5)), file.keepRevocations(ID, listBytes(4)), file.keepRevocations(ID, listBytes(5))],
+    [true, false, false],
+  );
+  assert.ok(file.keepRevocations(ID, listBytes(6)));
+  assert.equal(file.revocations(ID), new Uint8Array(listBytes(6)));
+});
+
+test('a channel that is removed takes the grant it lived by with it', ({ dir }) => {
+  const file = KeyFile.open(dir, seed);
+  file.addChannel({ ...NEWS, granted: ID });
+  file.keepGrant(ID, 'x');
+  file.keepGrant('cd'.repeat(20), 'y');
+  file.removeChannel('news');
+  assert.equal([...file.authority().grants.values()], ['y']);
 });
 
 test.run();

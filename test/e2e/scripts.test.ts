@@ -12,7 +12,9 @@ import { until } from '../support/until.js';
 
 const TRAFFIC = ['control', 'manifest', 'map', 'media', 'request', 'total'];
 const FIGURES = [
+  'authority',
   'bufferSeconds',
+  'certificateUntil',
   'delayMs',
   'downBytes',
   'downBytesPerSecond',
@@ -22,6 +24,7 @@ const FIGURES = [
   'name',
   'peers',
   'players',
+  'publisherKey',
   'role',
   'shareFromPeers',
   'timeouts',

@@ -1,19 +1,19 @@
 /** Manifests under mutation: decoding returns, and nothing that was touched keeps its signature. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { nodeVerifier } from '../../src/io/crypto.js';
 import { sameBytes } from '../../src/kernel/bytes.js';
 import { Malformed } from '../../src/kernel/errors.js';
-import { decodeManifest, KEY_MARKS_MAX, manifestIsSigned, PIECES_MAX } from '../../src/relay/exchange/manifest.js';
-import { CHANNEL, OWNER, PIECE_BYTES } from '../support/exchange-fixture.js';
+import { decodeManifest, KEY_MARKS_MAX, PIECES_MAX, WINDOW_DOMAIN } from '../../src/relay/exchange/manifest.js';
+import { authorityAt, PIECE_BYTES } from '../support/exchange-fixture.js';
 import { corpusOf, forMutants } from '../support/mutation.js';
 
 const BUDGET_MS = 800;
+const AUTHORITY = authorityAt();
 const corpus = corpusOf('manifest');
 
 const isGenuine = (bytes: Uint8Array): boolean => {
   const manifest = decodeManifest(bytes, PIECE_BYTES);
-  return !(manifest instanceof Malformed) && manifestIsSigned(manifest, CHANNEL, OWNER.publicKey, nodeVerifier);
+  return !(manifest instanceof Malformed) && AUTHORITY.judge(WINDOW_DOMAIN, manifest) === 'valid';
 };
 
 test('the kept manifests are genuine', () => {

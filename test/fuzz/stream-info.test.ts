@@ -1,19 +1,19 @@
 /** Stream info under mutation: decoding returns, and nothing that was touched keeps its signature. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { nodeVerifier } from '../../src/io/crypto.js';
 import { sameBytes } from '../../src/kernel/bytes.js';
 import { Malformed } from '../../src/kernel/errors.js';
-import { decodeStreamInfo, METADATA_BYTES_MAX, streamInfoIsSigned } from '../../src/relay/exchange/stream-info.js';
-import { CHANNEL, OWNER } from '../support/exchange-fixture.js';
+import { decodeStreamInfo, INFO_DOMAIN, METADATA_BYTES_MAX } from '../../src/relay/exchange/stream-info.js';
+import { authorityAt } from '../support/exchange-fixture.js';
 import { corpusOf, forMutants } from '../support/mutation.js';
 
 const BUDGET_MS = 600;
+const AUTHORITY = authorityAt();
 const corpus = corpusOf('stream-info');
 
 const isGenuine = (bytes: Uint8Array): boolean => {
   const info = decodeStreamInfo(bytes);
-  return !(info instanceof Malformed) && streamInfoIsSigned(info, CHANNEL, OWNER.publicKey, nodeVerifier);
+  return !(info instanceof Malformed) && AUTHORITY.judge(INFO_DOMAIN, info) === 'valid';
 };
 
 test('the kept infos are genuine', () => {

@@ -4,6 +4,8 @@ import { Bitfield } from '../../src/kernel/bitfield.js';
 import { Rng } from '../../src/kernel/rng.js';
 import { TokenBucket } from '../../src/kernel/token-bucket.js';
 import type { ConnectionId, WindowNumber } from '../../src/kernel/units.js';
+import { Authority } from '../../src/relay/exchange/authority.js';
+import { type Certificate, signCertificate } from '../../src/relay/exchange/certificate.js';
 import { ExchangeContext, type LiveExchangeOptions } from '../../src/relay/exchange/exchange-context.js';
 import { LiveExchange } from '../../src/relay/exchange/live-exchange.js';
 import { LIVE_VERSION, type LiveMessage, type WindowAvailability } from '../../src/relay/exchange/live-message.js';
@@ -16,9 +18,28 @@ import { LIVE_PARAMETERS } from './live-parameters.js';
 export const CHANNEL = 'c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00';
 export const OWNER = createSigner(new Uint8Array(32).fill(1));
 export const STRANGER = createSigner(new Uint8Array(32).fill(2));
+/** The owner has delegated it; `CERTIFICATE` says so. */
+export const PUBLISHER = createSigner(new Uint8Array(32).fill(3));
+/** Unix time of every exchange that is not given another. */
+export const WALL_MS = 1_800_000_000_000;
+export const DAY_MS = 86_400_000;
+export const CERTIFICATE = certify();
 /** Small pieces, so that a window of a few has a few hundred bytes. */
 export const PIECE_BYTES = 100;
 export const PARAMETERS = { ...LIVE_PARAMETERS, pieceBytes: PIECE_BYTES };
+
+/** A certificate from a day ago until in a day, by the owner for the publisher, but for what is given. */
+export function certify(
+  { key = PUBLISHER.publicKey, fromMs = WALL_MS - DAY_MS, untilMs = WALL_MS + DAY_MS } = {},
+  owner = OWNER,
+): Certificate {
+  return signCertificate({ key, fromMs, untilMs }, CHANNEL, owner);
+}
+
+/** What anybody who knows the channel makes of something signed, with no list and at `WALL_MS` unless told otherwise. */
+export function authorityAt(wallClockMs: () => number = () => WALL_MS): Authority {
+  return new Authority({ channel: CHANNEL, owner: OWNER.publicKey, verifier: nodeVerifier, wallClockMs });
+}
 
 export function optionsOf(overrides: Partial<LiveExchangeOptions> = {}): LiveExchangeOptions {
   return {
@@ -30,6 +51,7 @@ export function optionsOf(overrides: Partial<LiveExchangeOptions> = {}): LiveExc
     rng: new Rng(1),
     uplink: new TokenBucket(0),
     downlink: new TokenBucket(0),
+    wallClockMs: () => WALL_MS,
     ...overrides,
   };
 }
@@ -47,6 +69,7 @@ export function makeWindow(
   overrides: Partial<WindowContent> = {},
   signer = OWNER,
   channel = CHANNEL,
+  certificate: Certificate | null = null,
 ): MadeWindow {
   const bytes = Uint8Array.from({ length: pieceCount * PIECE_BYTES - 10 }, (_, index) => (number * 31 + index * 7) & 0xff);
   const content: WindowContent = {
@@ -59,7 +82,7 @@ export function makeWindow(
     keyMarks: number % 4 === 0 ? [{ offsetBytes: 0, afterStartMs: 0 }] : [],
     ...overrides,
   };
-  const manifest = signManifest(content, channel, PIECE_BYTES, nodeHasher, signer);
+  const manifest = signManifest(content, channel, PIECE_BYTES, nodeHasher, signer, certificate);
   return { content, manifest, pieces: splitPieces(content.bytes, PIECE_BYTES) };
 }
 

@@ -26,6 +26,9 @@ export const IDLE_STATUS: ChannelStatus = {
   publishers: [],
   conflict: null,
   alignment: null,
+  authority: 'none',
+  publisherKey: null,
+  certificateUntil: null,
 };
 
 export interface PortalFixture {

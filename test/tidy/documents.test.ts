@@ -8,8 +8,10 @@ import { channelId, encodeDescriptor } from '../../src/ingest/channel.js';
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../../src/ingest/channel-link.js';
 import { createSigner, nodeHasher } from '../../src/io/crypto.js';
 import { Bitfield } from '../../src/kernel/bitfield.js';
+import { signCertificate } from '../../src/relay/exchange/certificate.js';
 import { type LiveMessage, liveCodec } from '../../src/relay/exchange/live-message.js';
 import { signManifest } from '../../src/relay/exchange/manifest.js';
+import { signRevocationList } from '../../src/relay/exchange/revocation-list.js';
 import { signStreamInfo } from '../../src/relay/exchange/stream-info.js';
 import { filesBelow, type SourceFile } from './tidy-rules.js';
 
@@ -107,6 +109,10 @@ test('a file without a row, and a row without a file, are noticed', () => {
 test('the example bytes of the wire protocol are what the code writes', () => {
   const document = dense(readFileSync(join(ROOT, 'docs', 'live-exchange.md'), 'utf8'));
   const { signer, descriptor, id } = exampleChannel();
+  const publisher = createSigner(Uint8Array.from({ length: 32 }, (_, index) => 32 + index));
+  const fromMs = Date.UTC(2027, 0, 1);
+  const certificate = signCertificate({ key: publisher.publicKey, fromMs, untilMs: Date.UTC(2027, 0, 31) }, id, signer);
+  const sinceMs = Date.UTC(2027, 0, 15);
   const link: ChannelLink = { id, name: 'Example', trackers: ['http://192.0.2.1:6969/announce'], peers: ['192.0.2.1:16881'] };
   const content = {
     number: 7,
@@ -123,6 +129,9 @@ test('the example bytes of the wire protocol are what the code writes', () => {
     hex(descriptor),
     hex(signManifest(content, id, 16_384, nodeHasher, signer).bytes),
     hex(signStreamInfo(8, Buffer.from('x'), id, signer).bytes),
+    hex(certificate.bytes),
+    hex(signManifest(content, id, 16_384, nodeHasher, publisher, certificate).bytes),
+    hex(signRevocationList(sinceMs, [{ key: publisher.publicKey, sinceMs }], id, signer).bytes),
     ...exampleMessages().map((message) => `\`${hex(liveCodec.encode(message))}\``),
   ];
   for (const example of examples) assert.ok(document.includes(example), `docs/live-exchange.md lacks ${example}`);

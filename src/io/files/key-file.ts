@@ -1,16 +1,19 @@
 /**
  * The secrets of a station, in one file that nobody else can read: `keys.json`, mode 0600, in the data folder.
  *
- * Holds the owner's seed (whoever has it can sign for every channel of this station), the stream keys, and the channels made with
- * `shoal channel create`. Every change reads the file again first, so that a second process on the same folder loses nothing, and is
+ * Holds the owner's seed (whoever has it can sign for every channel of this station), the stream keys, the channels made with
+ * `shoal channel create` or taken over with `shoal channel accept`, and who may publish what: grants that were accepted here, publishers
+ * that were delegated here, and the newest list of withdrawn keys of each channel. Version 1 of the file lacks these. Every change reads the file again first, so that a second process on the same folder loses nothing, and is
  * written atomically. A file that cannot be understood is never overwritten.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { ShoalError } from '../../kernel/errors.js';
-import type { Bytes } from '../../kernel/units.js';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Malformed, ShoalError } from '../../kernel/errors.js';
+import type { Bytes, InfoHash } from '../../kernel/units.js';
+import { decodeRevocationList } from '../../relay/exchange/revocation-list.js';
 import { writeFileAtomically } from './atomic-file.js';
+import { checkFileMode, checkFolderMode } from './file-mode.js';
 
 /** A channel that was made on the command line rather than in the configuration. */
 export interface StoredChannel {
@@ -21,9 +24,31 @@ export interface StoredChannel {
   readonly container: 'flv' | 'asf';
   /** Everybody may publish it. */
   readonly open?: boolean | undefined;
+  /** Somebody else's channel, which this station may publish by a grant: its id. */
+  readonly granted?: InfoHash | undefined;
 }
 
-interface Content {
+/** A publisher key that the owner, this station, has delegated. */
+export interface StoredDelegation {
+  /** Public key, 64 hex digits. */
+  readonly key: string;
+  /** What the owner calls it; may be empty. */
+  readonly label: string;
+  /** The newest certificate of the key, base64url. */
+  readonly certificate: string;
+}
+
+/** Who may publish what, by channel id. */
+export interface StoredAuthority {
+  /** Grants accepted here, as text. */
+  readonly grants: ReadonlyMap<InfoHash, string>;
+  /** Publishers delegated here, in the order they were first delegated. */
+  readonly delegations: ReadonlyMap<InfoHash, readonly StoredDelegation[]>;
+  /** The newest revocation list known, base64url. */
+  readonly revocations: ReadonlyMap<InfoHash, string>;
+}
+
+interface Content extends StoredAuthority {
   readonly ownerSeed: string | undefined;
   readonly streamKeys: ReadonlyMap<string, string>;
   readonly channels: readonly StoredChannel[];
@@ -33,7 +58,10 @@ const FILE_NAME = 'keys.json';
 const SEED_BYTES: Bytes = 32;
 /** 144 random bits: nobody guesses it, and it still fits the key field of every encoder (24 characters). */
 const STREAM_KEY_BYTES: Bytes = 18;
-const EMPTY: Content = { ownerSeed: undefined, streamKeys: new Map(), channels: [] };
+const VERSION = 2;
+const VERSIONS_READ: readonly unknown[] = [1, VERSION];
+const NO_AUTHORITY: StoredAuthority = { grants: new Map(), delegations: new Map(), revocations: new Map() };
+const EMPTY: Content = { ownerSeed: undefined, streamKeys: new Map(), channels: [], ...NO_AUTHORITY };
 
 export class KeyFile {
   readonly path: string;
@@ -85,7 +113,9 @@ export class KeyFile {
   removeChannel(slug: string): void {
     const content = this.#read();
     const channels = content.channels.filter((channel) => channel.slug !== slug);
-    this.#write({ ...content, channels, streamKeys: new Map([...content.streamKeys].filter(([known]) => known !== slug)) });
+    const granted = content.channels.find((channel) => channel.slug === slug)?.granted;
+    const grants = new Map([...content.grants].filter(([id]) => id !== granted));
+    this.#write({ ...content, channels, grants, streamKeys: new Map([...content.streamKeys].filter(([known]) => known !== slug)) });
   }
 
   /** @throws ShoalError `CHANNEL_EXISTS` when the slug is taken. */
@@ -97,10 +127,44 @@ export class KeyFile {
     this.#write({ ...content, channels: [...content.channels, channel] });
   }
 
+  authority(): StoredAuthority {
+    return this.#read();
+  }
+
+  /** Keeps a grant in place of an earlier one of the same channel. */
+  keepGrant(id: InfoHash, grant: string): void {
+    const content = this.#read();
+    this.#write({ ...content, grants: new Map([...content.grants, [id, grant]]) });
+  }
+
+  /** Keeps a delegation in place of an earlier one of the same key. */
+  keepDelegation(id: InfoHash, delegation: StoredDelegation): void {
+    const content = this.#read();
+    const known = content.delegations.get(id) ?? [];
+    const isKnown = known.some(({ key }) => key === delegation.key);
+    const delegations = isKnown ? known.map((one) => (one.key === delegation.key ? delegation : one)) : [...known, delegation];
+    this.#write({ ...content, delegations: new Map([...content.delegations, [id, delegations]]) });
+  }
+
+  /** The newest revocation list that was kept for the channel. */
+  revocations(id: InfoHash): Uint8Array | undefined {
+    const text = this.#read().revocations.get(id);
+    return text === undefined ? undefined : fromBase64Url(text);
+  }
+
+  /** Keeps a revocation list whose signature has been checked, if it is newer than the known one. @returns whether it was. */
+  keepRevocations(id: InfoHash, bytes: Uint8Array): boolean {
+    const content = this.#read();
+    const known = content.revocations.get(id);
+    if (known !== undefined && serialOf(fromBase64Url(known)) >= serialOf(bytes)) return false;
+    this.#write({ ...content, revocations: new Map([...content.revocations, [id, toBase64Url(bytes)]]) });
+    return true;
+  }
+
   #read(): Content {
     if (!existsSync(this.path)) return EMPTY;
-    this.#checkMode(this.path, 0o077, 'others can read it', '600');
-    this.#checkMode(dirname(this.path), 0o022, 'others can change it', '700');
+    checkFileMode(this.path);
+    checkFolderMode(this.path);
     try {
       return contentOf(JSON.parse(readFileSync(this.path, 'utf8')));
     } catch (cause) {
@@ -115,39 +179,69 @@ export class KeyFile {
   }
 
   #write(content: Content): void {
-    const value = { version: 1, ...content, streamKeys: Object.fromEntries(content.streamKeys) };
+    const { ownerSeed, channels } = content;
+    const value = {
+      version: VERSION,
+      ownerSeed,
+      streamKeys: Object.fromEntries(content.streamKeys),
+      channels,
+      grants: Object.fromEntries(content.grants),
+      delegations: Object.fromEntries(content.delegations),
+      revocations: Object.fromEntries(content.revocations),
+    };
     writeFileAtomically(this.path, `${JSON.stringify(value, null, 2)}\n`);
     // A folder that was there before and is open to others shows now rather than at the next start.
-    this.#checkMode(dirname(this.path), 0o022, 'others can change it', '700');
+    checkFolderMode(this.path);
   }
+}
 
-  #checkMode(path: string, forbiddenBits: number, problem: string, right: string): void {
-    if (process.platform === 'win32' || (statSync(path).mode & forbiddenBits) === 0) return;
-    const mode = (statSync(path).mode & 0o777).toString(8);
-    throw new ShoalError('KEYS_MODE', `${path}: ${problem} (mode ${mode}), and secrets lie there. Run: chmod ${right} '${path}'`, {
-      path,
-      mode,
-    });
-  }
+/** Of a list that cannot be read: less than any. */
+function serialOf(bytes: Uint8Array): number {
+  const list = decodeRevocationList(bytes);
+  return list instanceof Malformed ? -1 : list.serial;
 }
 
 /** @throws Error with a reason that quotes nothing. */
 function contentOf(value: unknown): Content {
-  const { version, ownerSeed, streamKeys, channels } = record(value, 'the file');
-  if (version !== 1) throw new Refusal('"version" is not 1');
+  const { version, ownerSeed, streamKeys, channels, grants, delegations, revocations } = record(value, 'the file');
+  if (!VERSIONS_READ.includes(version)) throw new Refusal(`"version" is neither ${VERSIONS_READ.join(' nor ')}`);
   if (ownerSeed !== undefined && (typeof ownerSeed !== 'string' || fromBase64Url(ownerSeed).length !== SEED_BYTES)) {
     throw new Refusal('"ownerSeed" is not 32 bytes');
   }
-  const keys = Object.entries(record(streamKeys, '"streamKeys"'));
-  if (!keys.every((entry): entry is [string, string] => typeof entry[1] === 'string')) throw new Refusal('a stream key is not text');
+  const keys = texts(streamKeys, '"streamKeys"');
   if (!Array.isArray(channels) || !channels.every(isStoredChannel)) throw new Refusal('"channels" is not a list of channels');
-  return { ownerSeed, streamKeys: new Map(keys), channels };
+  const lists = Object.entries(record(delegations ?? {}, '"delegations"'));
+  if (!lists.every((entry): entry is [string, StoredDelegation[]] => Array.isArray(entry[1]) && entry[1].every(isStoredDelegation))) {
+    throw new Refusal('"delegations" does not hold lists of delegations');
+  }
+  return {
+    ownerSeed,
+    streamKeys: keys,
+    channels,
+    grants: texts(grants ?? {}, '"grants"'),
+    delegations: new Map(lists),
+    revocations: texts(revocations ?? {}, '"revocations"'),
+  };
+}
+
+function texts(value: unknown, what: string): ReadonlyMap<string, string> {
+  const entries = Object.entries(record(value, what));
+  if (!entries.every((entry): entry is [string, string] => typeof entry[1] === 'string'))
+    throw new Refusal(`${what} holds what is no text`);
+  return new Map(entries);
+}
+
+function isStoredDelegation(value: unknown): value is StoredDelegation {
+  if (typeof value !== 'object' || value === null) return false;
+  const { key, label, certificate } = value as Readonly<Record<string, unknown>>;
+  return typeof key === 'string' && typeof label === 'string' && typeof certificate === 'string';
 }
 
 function isStoredChannel(value: unknown): value is StoredChannel {
   if (typeof value !== 'object' || value === null) return false;
-  const { slug, name, source, container, open } = value as Readonly<Record<string, unknown>>;
+  const { slug, name, source, container, open, granted } = value as Readonly<Record<string, unknown>>;
   if (open !== undefined && typeof open !== 'boolean') return false;
+  if (granted !== undefined && typeof granted !== 'string') return false;
   return typeof slug === 'string' && typeof name === 'string' && typeof source === 'string' && (container === 'flv' || container === 'asf');
 }
 

@@ -39,6 +39,11 @@ export interface AlignmentStatus {
   /** How far the source's times are moved to be those of the channel. */
   readonly offsetMs: Milliseconds;
 }
+/**
+ * `owner`: holds the owner's key, or the channel is open. `delegated`: has a certificate that is in force. `expired`, `withdrawn`: had one, and
+ * publishes no more. `none`: has none yet, or none that is valid already; a viewer needs none.
+ */
+export type PublishingRight = 'owner' | 'delegated' | 'expired' | 'withdrawn' | 'none';
 
 export interface ChannelStatus {
   /** `publisher`: this process holds the source. `viewer`: it takes the channel from the swarm. */
@@ -75,4 +80,10 @@ export interface ChannelStatus {
   readonly conflict: ConflictStatus | null;
   /** Null for a viewer. */
   readonly alignment: AlignmentStatus | null;
+  /** By what right this process publishes the channel. */
+  readonly authority: PublishingRight;
+  /** The key that windows are signed with here, 64 hex digits; null for a viewer and for an open channel. */
+  readonly publisherKey: string | null;
+  /** When its certificate ends, UTC, ISO 8601; null without one. */
+  readonly certificateUntil: string | null;
 }

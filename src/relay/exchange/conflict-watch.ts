@@ -11,6 +11,7 @@ import type { ExchangeContext } from './exchange-context.js';
 import type { WindowAvailability } from './live-message.js';
 import { decodeManifest } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
+import { isAdmitted } from './offences.js';
 
 /** Between two requests for evidence. */
 const EVIDENCE_STEP_MS: Milliseconds = 3_000;
@@ -57,7 +58,7 @@ export class ConflictWatch {
     if (manifest instanceof Malformed || manifest.number !== asked.number) return false;
     this.#asked = undefined;
     const own = buffer.get(manifest.number);
-    if (!this.#context.admits(neighbour, manifest) || !own || own.version === manifest.version) return true;
+    if (!isAdmitted(this.#context, neighbour, manifest) || !own || own.version === manifest.version) return true;
     neighbour.map.noteVersion(manifest.number, manifest.version);
     const publishers = [this.#context.signerOf(own.manifest), this.#context.signerOf(manifest)] as const;
     this.#context.emit({ kind: 'conflict', number: manifest.number, publishers });

@@ -4,16 +4,19 @@
  * A part never calls the part that called it. What a step makes necessary at its end (delivering, planning) is noted here, and
  * `LiveExchange` sees to it once, however often it was noted.
  */
+import { sameBytes } from '../../kernel/bytes.js';
 import type { Hasher, Signer, Verifier } from '../../kernel/ports.js';
 import type { DisconnectReason } from '../../kernel/protocol.js';
 import type { Rng } from '../../kernel/rng.js';
 import type { TokenBucket } from '../../kernel/token-bucket.js';
 import type { ConnectionId, InfoHash, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import { Authority } from './authority.js';
 import type { BufferMap } from './buffer-map.js';
+import type { Certificate } from './certificate.js';
 import type { LiveMessage } from './live-message.js';
 import type { LiveParameters } from './live-parameters.js';
 import type { LiveEffect, LiveEvent, LiveTimer } from './live-protocol.js';
-import { type Manifest, manifestIsSigned } from './manifest.js';
+import type { Manifest } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import { WindowBuffer } from './window-buffer.js';
 
@@ -26,6 +29,10 @@ export interface LiveExchangeOptions {
   readonly verifier: Verifier;
   /** Present for a publisher. */
   readonly signer?: Signer;
+  /** What the owner gave the signer. Without one the signer must be the owner, or nothing is published. */
+  readonly certificate?: Certificate | null;
+  /** Unix time, because certificates speak of calendar time. May jump; used for nothing else. */
+  readonly wallClockMs: () => Milliseconds;
   readonly rng: Rng;
   /** Shared by all channels of the process. */
   readonly uplink: TokenBucket;
@@ -36,12 +43,17 @@ export class ExchangeContext {
   readonly options: LiveExchangeOptions;
   readonly parameters: LiveParameters;
   readonly buffer: WindowBuffer;
+  readonly authority: Authority;
+  /** What a publisher signs with now. */
+  certificate: Certificate | null;
   readonly neighbours = new Map<ConnectionId, Neighbour>();
   nowMs: Milliseconds = 0;
   /** This publisher makes windows at the moment, or is about to. */
   onAir = false;
   /** The next window may have become whole. */
   deliverDue = false;
+  /** It has been said that our own clock may be wrong. */
+  clockDoubted = false;
   /** There may be something to ask for. */
   planDue = false;
   /** Neighbours that have shown themselves to be misbehaving in this step, and how. */
@@ -53,11 +65,20 @@ export class ExchangeContext {
   constructor(options: LiveExchangeOptions) {
     this.options = options;
     this.parameters = options.parameters;
+    this.authority = new Authority(options);
+    this.certificate = options.certificate ?? null;
     this.buffer = new WindowBuffer(options.parameters.bufferWindows, options.parameters.bufferBytes);
   }
 
   get isPublisher(): boolean {
     return this.options.signer !== undefined;
+  }
+
+  /** Whether what this process signs now would be taken by others. */
+  get maySign(): boolean {
+    const { signer, owner } = this.options;
+    if (!signer || !sameBytes(signer.publicKey, this.certificate?.key ?? owner)) return false;
+    return this.authority.standing(this.certificate) === 'valid';
   }
 
   maps(): readonly BufferMap[] {
@@ -70,17 +91,9 @@ export class ExchangeContext {
     return false;
   }
 
-  /** Whether the channel's authority lets this window in; whoever sent one that it does not is accused. */
-  admits(neighbour: Neighbour, manifest: Manifest): boolean {
-    const { channel, owner, verifier } = this.options;
-    if (manifestIsSigned(manifest, channel, owner, verifier)) return true;
-    this.accuse(neighbour, `window ${manifest.number} without the signature of the owner`);
-    return false;
-  }
-
   /** Public key of the publisher that signed it. */
-  signerOf(_manifest: Manifest): Uint8Array {
-    return this.options.owner;
+  signerOf(manifest: Manifest): Uint8Array {
+    return manifest.signer ?? this.options.owner;
   }
 
   /** The neighbour is banned at the end of this step. */
@@ -101,6 +114,7 @@ export class ExchangeContext {
   }
 
   send(neighbour: Neighbour, message: LiveMessage): void {
+    if (message.kind === 'request' && message.wantManifest) neighbour.noteManifestAsked(message.window);
     if (message.kind === 'piece') this.options.uplink.take(message.payload.length, this.nowMs);
     this.#effects.push({ kind: 'send', to: neighbour.id, message });
   }

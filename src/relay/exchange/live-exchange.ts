@@ -2,7 +2,7 @@
  * The live exchange of one channel: peers swap signed windows piece by piece, by pull.
  *
  * A pure core (`Protocol`): the engine drives it over real sockets and in the simulator alike. A publisher feeds windows in with
- * `publish`; a viewer gets them out as `window` events, in order, each checked against a manifest that the channel's owner signed. Every
+ * `publish`; a viewer gets them out as `window` events, in order, each checked against a manifest signed with the authority of the channel's owner. Every
  * peer serves what it holds. After CoolFish (live module) and the algorithm sheet, section 5, with two additions of our own:
  *
  * - a publisher reveals a new window in shares, one neighbour each, so that about one copy leaves it however many viewers there are;
@@ -12,13 +12,15 @@
  * the buffer, the neighbours and fixed caps per neighbour.
  *
  * This file composes the parts and hands each input to the one it belongs to:
- * `Announcer` (maps and news), `Publication` and `WindowShares` (a publisher's new windows), `StreamDescription` (script metadata),
- * `Uploader` (serving), `Requester` (asking), `Receiver` (verifying), `Delivery` (playing in order, starting, skipping), `Lineage` (which content, where
- * publishers differ). Among several publishers: `FellowPublishers` (who deals out what), `SwarmOutlook`, `Survey` and `ConflictWatch` (what others make).
+ * `Revocations` (signers whose authority ends), `Announcer` (maps and news), `Publication` and `WindowShares` (a publisher's new windows),
+ * `StreamDescription` (script metadata), `Uploader` (serving), `Requester` (asking), `Receiver` (verifying), `Delivery` (playing in order, starting,
+ * skipping), `Lineage` (which content, where publishers differ). Among several publishers: `FellowPublishers` (who deals out what), `SwarmOutlook`,
+ * `Survey` and `ConflictWatch` (what others make).
  */
 import type { DisconnectReason, Input, Protocol } from '../../kernel/protocol.js';
 import type { Bytes, ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
 import { Announcer } from './announcer.js';
+import type { Certificate } from './certificate.js';
 import { ConflictWatch } from './conflict-watch.js';
 import { Delivery } from './delivery.js';
 import { ExchangeContext, type LiveExchangeOptions } from './exchange-context.js';
@@ -32,6 +34,7 @@ import { Playout } from './playout.js';
 import { Publication } from './publication.js';
 import { Receiver } from './receiver.js';
 import { Requester } from './requester.js';
+import { Revocations } from './revocations.js';
 import { StreamDescription } from './stream-description.js';
 import { Survey } from './survey.js';
 import { type Outlook, SwarmOutlook } from './swarm-outlook.js';
@@ -68,6 +71,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   readonly #announcer: Announcer;
   readonly #publication: Publication;
   readonly #description: StreamDescription;
+  readonly #revocations: Revocations;
   readonly #uploader: Uploader;
   readonly #requester: Requester;
   readonly #receiver: Receiver;
@@ -96,13 +100,16 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#description = new StreamDescription(context);
     this.#uploader = new Uploader(context);
     this.#requester = new Requester({ context, playout: this.#playout, pending, lineage });
-    this.#receiver = new Receiver({ context, announcer, requester: this.#requester, pending, lineage });
-    this.#delivery = new Delivery({ context, playout: this.#playout, requester: this.#requester, pending, lineage });
+    const parts = { context, announcer, requester: this.#requester, pending, lineage };
+    this.#receiver = new Receiver(parts);
+    this.#revocations = new Revocations({ ...parts, description: this.#description });
+    this.#delivery = new Delivery({ ...parts, playout: this.#playout });
   }
 
   handle(input: Input<LiveMessage, LiveCommand, LiveTimer>, nowMs: Milliseconds): readonly LiveEffect[] {
     this.#context.nowMs = nowMs;
     this.#noticeSleep();
+    this.#revocations.expire();
     this.#dispatch(input);
     this.#settle();
     return this.#context.takeEffects();
@@ -175,10 +182,17 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     }
     if (command.kind === 'survey') return this.#survey.begin(command.count);
     if (command.kind === 'describe') return this.#description.describe(command.metadata);
+    if (command.kind === 'revoke') return this.#revocations.revoke(command.bytes);
+    if (command.kind === 'authorise') return this.#authorise(command.certificate);
     this.#outlook.begin();
     this.#context.schedule('tick', parameters.tickMs);
     this.#context.schedule('map', parameters.mapPeriodMs);
     this.#context.connect(parameters.targetNeighbours);
+  }
+
+  #authorise(certificate: Certificate | null): void {
+    this.#context.certificate = certificate;
+    this.#description.renew();
   }
 
   #onTimer(timer: LiveTimer): void {
@@ -197,6 +211,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#context.neighbours.set(peer, neighbour);
     const { isPublisher } = this.#context;
     this.#context.send(neighbour, { kind: 'hello', version: LIVE_VERSION, publisher: isPublisher, rank: this.#fellows.rank });
+    this.#revocations.greet(neighbour);
     this.#description.greet(neighbour);
     this.#announcer.sendMap(neighbour);
   }
@@ -251,6 +266,8 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
         return this.#requester.onRefusal(neighbour, message);
       case 'info':
         return this.#description.onInfo(neighbour, message.bytes);
+      case 'revocations':
+        return this.#revocations.onRevocations(neighbour, message.bytes);
     }
   }
 
@@ -284,7 +301,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
 
   /** Settles which content of a window is fetched, as long as nothing of it is here. */
   #follow(number: WindowNumber): void {
-    if (this.#lineage.consider(number, !this.#pending.hasAny(number))) this.#requester.abandon(number);
+    if (this.#lineage.consider(number, !this.#pending.hasAny(number))) this.#requester.startOver(number);
   }
 
   #tick(): void {

@@ -11,6 +11,7 @@
  * | 5    | cancel   | window u32, pieces u16… to the end                                                                     |
  * | 6    | refuse   | why u8 (0 busy, 1 not held), window u32, eta u16 ms, pieces u16… to the end                            |
  * | 7    | info     | signed stream info to the end                                                                          |
+ * | 8    | revocations | signed revocation list to the end                                                                   |
  *
  * A map entry is a run of windows or one window in part. Its first byte says which:
  * 0: run, all pieces held: first window u32, count u8, then per window u16 = piece count | 0x8000 when it holds a key frame, and u32 = content
@@ -69,7 +70,8 @@ export type LiveMessage =
       readonly etaMs: Milliseconds;
       readonly pieces: readonly PieceIndex[];
     }
-  | { readonly kind: 'info'; readonly bytes: Uint8Array };
+  | { readonly kind: 'info'; readonly bytes: Uint8Array }
+  | { readonly kind: 'revocations'; readonly bytes: Uint8Array };
 
 const MAP_FULL = 1;
 const MAP_ON_AIR = 2;
@@ -86,6 +88,7 @@ export const TRAFFIC_KIND = {
   cancel: 'request',
   refuse: 'request',
   info: 'control',
+  revocations: 'control',
 } as const;
 
 export const liveCodec: Codec<LiveMessage> = { encode: encodeLiveMessage, decode: decodeLiveMessage };
@@ -128,6 +131,8 @@ function encodeLiveMessage(message: LiveMessage): Uint8Array {
     }
     case 'info':
       return new ByteWriter(1 + message.bytes.length).uint8(7).bytes(message.bytes).finish();
+    case 'revocations':
+      return new ByteWriter(1 + message.bytes.length).uint8(8).bytes(message.bytes).finish();
   }
 }
 
@@ -217,6 +222,8 @@ function decodeBody(type: number, reader: ByteReader): LiveMessage | Malformed {
     }
     case 7:
       return { kind: 'info', bytes: reader.rest() };
+    case 8:
+      return { kind: 'revocations', bytes: reader.rest() };
     default:
       return new Malformed(`live message of unknown type ${type}`);
   }

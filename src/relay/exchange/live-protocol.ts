@@ -3,6 +3,7 @@
  */
 import type { Effect } from '../../kernel/protocol.js';
 import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { Certificate } from './certificate.js';
 import type { LiveMessage } from './live-message.js';
 import type { Manifest, WindowContent } from './manifest.js';
 
@@ -16,6 +17,10 @@ export type LiveCommand =
   | { readonly kind: 'survey'; readonly count: number }
   /** The source's script metadata, without `@setDataFrame`. */
   | { readonly kind: 'describe'; readonly metadata: Uint8Array }
+  /** The owner's list of withdrawn keys: made by this process, or kept by an earlier one. */
+  | { readonly kind: 'revoke'; readonly bytes: Uint8Array }
+  /** A publisher's certificate from the next window on; null: it signs as the owner. */
+  | { readonly kind: 'authorise'; readonly certificate: Certificate | null }
   /** Begin: start the timers. */
   | { readonly kind: 'start' };
 
@@ -37,7 +42,11 @@ export type LiveEvent =
   /** To a publisher: somebody claims other content under its numbers, or other numbers. `published` false: for a window that was to be confirmed. */
   | { readonly kind: 'doubt'; readonly number: WindowNumber; readonly published: boolean }
   /** Two authorised publishers have signed different contents under one number; the first is the one that is followed here. Public keys. */
-  | { readonly kind: 'conflict'; readonly number: WindowNumber; readonly publishers: readonly [Uint8Array, Uint8Array] };
+  | { readonly kind: 'conflict'; readonly number: WindowNumber; readonly publishers: readonly [Uint8Array, Uint8Array] }
+  /** Windows are refused because of their certificate's dates. Said once: it may be the clock of this machine that is wrong. */
+  | { readonly kind: 'clock-doubt'; readonly certificate: Certificate; readonly wallMs: Milliseconds }
+  /** A newer list of withdrawn keys, verified: worth keeping for the next run. */
+  | { readonly kind: 'revocations'; readonly bytes: Uint8Array };
 
 export type LiveTimer = 'tick' | 'map' | 'news' | 'upload' | `reveal:${number}` | `confirm:${number}` | `request:${number}:${number}`;
 

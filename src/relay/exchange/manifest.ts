@@ -6,7 +6,8 @@
  * | offset | size   | field                                                             |
  * |--------|--------|-------------------------------------------------------------------|
  * | 0      | 1      | version, 1                                                        |
- * | 1      | 1      | flags: bit 0 discontinuity, bit 1 the window before it is known   |
+ * | 1      | 1      | flags: bit 0 discontinuity, bit 1 the window before it is known,  |
+ * |        |        | bit 2 delegated: a certificate stands before the signature        |
  * | 2      | 4      | window number                                                     |
  * | 6      | 4      | number of the window before it, 0 when unknown                    |
  * | 10     | 6      | start, ms of the source's unwrapped timeline                      |
@@ -16,26 +17,30 @@
  * | 26     | 1      | number of key marks k                                             |
  * | 27     | 8·k    | key marks: offset u32 (bytes), time after start u32 (ms)          |
  * |        | 32·p   | SHA-256 of each piece                                             |
- * |        | 64     | Ed25519 signature (RFC 8032)                                      |
+ * |        | 109    | only when delegated: the publisher's certificate                  |
+ * |        | 64     | Ed25519 signature (RFC 8032) of the certificate's key, else of the owner's |
  *
  * Every piece but the last has the channel's piece size. Channel id and number under the signature keep a window of another channel or
- * another time from being passed off as this one (peers sheet 2.4).
+ * another time from being passed off as this one (peers sheet 2.4). Whether the certificate is any good is `Authority`'s to say.
  */
 import { ByteReader, ByteWriter } from '../../kernel/bytes.js';
 import { invariant, Malformed } from '../../kernel/errors.js';
-import type { Hasher, Signer, Verifier } from '../../kernel/ports.js';
+import type { Hasher, Signer } from '../../kernel/ports.js';
 import type { Bytes, InfoHash, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import { CERTIFICATE_BYTES, type Certificate, decodeCertificate } from './certificate.js';
+import { SIGNATURE_BYTES, signedBytes } from './signature.js';
 
 const VERSION = 1;
 const FLAG_DISCONTINUITY = 1;
 const FLAG_PREVIOUS = 2;
+const FLAG_DELEGATED = 4;
 const FIXED_BYTES = 27;
-export const SIGNATURE_BYTES = 64;
 export const HASH_BYTES = 32;
 export const KEY_MARKS_MAX = 32;
 /** A window of 8 MiB in pieces of 1 KiB would be 8192; more pieces than this is no window. */
 export const PIECES_MAX = 8192;
-const WINDOW_DOMAIN = 'shoal window 1\0';
+/** What a window's signature is made for. */
+export const WINDOW_DOMAIN = 'shoal window 1\0';
 
 export interface ManifestKeyMark {
   readonly offsetBytes: Bytes;
@@ -53,6 +58,10 @@ export interface Manifest {
   readonly pieceHashes: readonly Uint8Array[];
   /** Tells contents under one number apart; see `contentVersion`. */
   readonly version: ContentVersion;
+  /** Key of the publisher that signed it, 32 bytes; null: the owner itself. */
+  readonly signer: Uint8Array | null;
+  /** What the owner gave that publisher. */
+  readonly certificate: Certificate | null;
   /** The whole manifest as it travels, signature included. */
   readonly bytes: Uint8Array;
 }
@@ -75,14 +84,22 @@ export function splitPieces(bytes: Uint8Array, pieceBytes: Bytes): readonly Uint
   return pieces;
 }
 
-/** Hashes and signs a window. */
-export function signManifest(content: WindowContent, channel: InfoHash, pieceBytes: Bytes, hasher: Hasher, signer: Signer): Manifest {
+/** Hashes and signs a window. Without a certificate, the signer is the owner. */
+export function signManifest(
+  content: WindowContent,
+  channel: InfoHash,
+  pieceBytes: Bytes,
+  hasher: Hasher,
+  signer: Signer,
+  certificate: Certificate | null = null,
+): Manifest {
   const pieceHashes = splitPieces(content.bytes, pieceBytes).map((piece) => hasher.sha256(piece));
   invariant(pieceHashes.length > 0 && pieceHashes.length <= PIECES_MAX, 'A window has between 1 and 8192 pieces.');
   invariant(content.keyMarks.length <= KEY_MARKS_MAX, 'A window has at most 32 key marks.');
-  const writer = new ByteWriter(FIXED_BYTES + content.keyMarks.length * 8 + pieceHashes.length * HASH_BYTES + SIGNATURE_BYTES);
-  writer.uint8(VERSION);
-  writer.uint8((content.discontinuity ? FLAG_DISCONTINUITY : 0) | (content.previous === null ? 0 : FLAG_PREVIOUS));
+  const writer = new ByteWriter(
+    FIXED_BYTES + content.keyMarks.length * 8 + pieceHashes.length * HASH_BYTES + CERTIFICATE_BYTES + SIGNATURE_BYTES,
+  );
+  writer.uint8(VERSION).uint8(flagsOf(content, certificate));
   writer
     .uint32(content.number)
     .uint32(content.previous ?? 0)
@@ -92,6 +109,7 @@ export function signManifest(content: WindowContent, channel: InfoHash, pieceByt
   writer.uint16(pieceHashes.length).uint8(content.keyMarks.length);
   for (const mark of content.keyMarks) writer.uint32(mark.offsetBytes).uint32(mark.afterStartMs);
   for (const hash of pieceHashes) writer.bytes(hash);
+  if (certificate) writer.bytes(certificate.bytes);
   writer.bytes(signer.sign(signedBytes(WINDOW_DOMAIN, channel, writer.finish())));
   const { number, previous, discontinuity, startMs, durationMs, keyMarks } = content;
   return {
@@ -104,6 +122,8 @@ export function signManifest(content: WindowContent, channel: InfoHash, pieceByt
     sizeBytes: content.bytes.length,
     pieceHashes,
     version: contentVersion(pieceHashes),
+    signer: certificate?.key ?? null,
+    certificate,
     bytes: writer.finish(),
   };
 }
@@ -120,7 +140,11 @@ export function contentVersion(pieceHashes: readonly Uint8Array[]): ContentVersi
   return version >>> 0 || 1;
 }
 
-/** Reads a manifest and checks its shape against the channel's piece size. The signature is another question: `manifestIsSigned`. */
+function flagsOf({ discontinuity, previous }: WindowContent, certificate: Certificate | null): number {
+  return (discontinuity ? FLAG_DISCONTINUITY : 0) | (previous === null ? 0 : FLAG_PREVIOUS) | (certificate ? FLAG_DELEGATED : 0);
+}
+
+/** Reads a manifest and checks its shape against the channel's piece size. The signatures are another question: `Authority.judge`. */
 export function decodeManifest(bytes: Uint8Array, pieceBytes: Bytes): Manifest | Malformed {
   const reader = new ByteReader(bytes);
   const version = reader.uint8();
@@ -141,34 +165,17 @@ export function decodeManifest(bytes: Uint8Array, pieceBytes: Bytes): Manifest |
   if (previous !== null && previous >= number) return new Malformed(`window ${number} says that ${previous} comes before it`);
   const keyMarks = Array.from({ length: markCount }, () => ({ offsetBytes: reader.uint32(), afterStartMs: reader.uint32() }));
   const pieceHashes = Array.from({ length: pieceCount }, () => reader.bytes(HASH_BYTES));
+  const certificate = (flags & FLAG_DELEGATED) === 0 ? null : decodeCertificate(reader.bytes(CERTIFICATE_BYTES));
   reader.bytes(SIGNATURE_BYTES);
   if (!reader.ok || reader.remainingBytes !== 0) return new Malformed(`manifest of ${bytes.length} bytes does not fit its own counts`);
+  if (certificate instanceof Malformed) return certificate;
   const discontinuity = (flags & FLAG_DISCONTINUITY) !== 0;
   const contents = { sizeBytes, keyMarks, pieceHashes, version: contentVersion(pieceHashes) };
-  return { number, previous, discontinuity, startMs, durationMs, ...contents, bytes };
-}
-
-/** Whether the manifest carries the signature of `publicKey` for this channel. */
-export function manifestIsSigned(manifest: Manifest, channel: InfoHash, publicKey: Uint8Array, verifier: Verifier): boolean {
-  return signatureHolds(WINDOW_DOMAIN, manifest.bytes, channel, publicKey, verifier);
+  const signer = certificate?.key ?? null;
+  return { number, previous, discontinuity, startMs, durationMs, ...contents, signer, certificate, bytes };
 }
 
 /** The size of one piece of the window. */
 export function pieceSizeBytes(manifest: Manifest, index: number, pieceBytes: Bytes): Bytes {
   return Math.min(pieceBytes, manifest.sizeBytes - index * pieceBytes);
-}
-
-/** What a signature in Shoal covers: a domain, the channel, the body. */
-export function signedBytes(domain: string, channel: InfoHash, body: Uint8Array): Uint8Array {
-  const writer = new ByteWriter(domain.length + 20 + body.length);
-  for (const character of domain) writer.uint8(character.charCodeAt(0));
-  for (let index = 0; index < 20; index++) writer.uint8(Number.parseInt(channel.slice(index * 2, index * 2 + 2), 16) || 0);
-  return writer.bytes(body).finish();
-}
-
-/** Checks a body whose last 64 bytes are its signature. */
-export function signatureHolds(domain: string, bytes: Uint8Array, channel: InfoHash, publicKey: Uint8Array, verifier: Verifier): boolean {
-  if (bytes.length < SIGNATURE_BYTES) return false;
-  const body = bytes.subarray(0, bytes.length - SIGNATURE_BYTES);
-  return verifier.verify(publicKey, signedBytes(domain, channel, body), bytes.subarray(bytes.length - SIGNATURE_BYTES));
 }

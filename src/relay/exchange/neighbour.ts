@@ -23,6 +23,8 @@ const OUTSTANDING_MAX = 64;
 const OUTSTANDING_UNPROVEN = 8;
 /** So many timeouts in a row are no accident any more. */
 const UNANSWERED_DOUBT = 2;
+/** Manifests asked of one neighbour whose answer is remembered to be awaited. */
+const MANIFESTS_ASKED_MAX = 256;
 
 export class Neighbour {
   readonly id: ConnectionId;
@@ -47,6 +49,12 @@ export class Neighbour {
   credible = true;
   /** Pieces that did not match their hash; two are enough for a ban. */
   badPieces = 0;
+  /** Windows and infos whose signer had no right to sign; two are enough for a ban. */
+  offences = 0;
+  /** Serial of the newest revocation list that it has been sent, or has sent us. */
+  toldSerial = 0;
+  /** Serial of the newest list that it has certainly read: it has answered something that was asked after that list was sent. */
+  readSerial = 0;
   /** Pieces sent to us that nobody asked for. */
   unasked = 0;
   /** Times it refused what it had announced. */
@@ -65,6 +73,8 @@ export class Neighbour {
   /** Requests in a row that ran into their timeout, and since when. */
   unanswered = 0;
   unansweredSinceMs: Milliseconds = 0;
+  /** Windows whose manifest was asked of it, with the list it had been told of by then. */
+  readonly #manifestsAsked = new Map<WindowNumber, number>();
   #proven = false;
   #failures = 0;
   #work = WORK_BURST;
@@ -108,6 +118,26 @@ export class Neighbour {
     if (this.unanswered >= UNANSWERED_DOUBT) this.rest(tickMs, nowMs);
   }
 
+  noteManifestAsked(window: WindowNumber): void {
+    // The earliest question stands: its answer may be on its way.
+    if (this.#manifestsAsked.has(window)) return;
+    this.#manifestsAsked.set(window, this.toldSerial);
+    const [oldest] = this.#manifestsAsked.keys();
+    if (this.#manifestsAsked.size > MANIFESTS_ASKED_MAX && oldest !== undefined) this.#manifestsAsked.delete(oldest);
+  }
+
+  /**
+   * A manifest has come from it.
+   *
+   * @returns the serial of the list that it had read before it answered; 0 when it was not asked.
+   */
+  noteManifestCame(window: WindowNumber): number {
+    const serial = this.#manifestsAsked.get(window) ?? 0;
+    this.#manifestsAsked.delete(window);
+    this.readSerial = Math.max(this.readSerial, serial);
+    return serial;
+  }
+
   /** It sent something good. */
   succeeded(): void {
     this.#failures = 0;
@@ -122,6 +152,7 @@ export class Neighbour {
   /** Windows below this one are gone here. */
   forgetBelow(tail: WindowNumber): void {
     this.map.forgetBelow(tail);
+    for (const number of this.#manifestsAsked.keys()) if (number < tail) this.#manifestsAsked.delete(number);
     for (const number of this.news) if (number < tail) this.news.delete(number);
   }
 }
@@ -137,6 +168,7 @@ function workOf(message: LiveMessage): number {
       return 1 + message.pieces.length;
     case 'manifest':
     case 'info':
+    case 'revocations':
       return SIGNATURE_WORK;
     default:
       return 1;

@@ -70,6 +70,18 @@ export class PendingWindows {
     this.#windows.set(number, window);
   }
 
+  /** What this neighbour showed as the manifest is worth nothing: others are asked at once, and its early pieces are thrown away. */
+  disappoint(number: WindowNumber, peer: ConnectionId): void {
+    const window = this.#windows.get(number);
+    if (!window) return;
+    window.manifestAskedMs = Number.NEGATIVE_INFINITY;
+    for (const [piece, { from, payload }] of window.pieces) {
+      if (from !== peer) continue;
+      window.pieces.delete(piece);
+      this.#sizeBytes -= payload.length;
+    }
+  }
+
   /** Everybody has been asked in vain: they may be asked again. */
   askAnew(number: WindowNumber): void {
     this.#windows.get(number)?.asked.clear();

@@ -49,11 +49,13 @@ export class Publication {
     this.#watch = watch;
   }
 
-  /** @throws ShoalError `INVARIANT` without a signer. */
+  /** Does nothing while this publisher has no authority: nobody would take it. @throws ShoalError `INVARIANT` without a signer. */
   publish(content: WindowContent, confirm: boolean): void {
-    const { options, parameters } = this.#context;
+    const { options, parameters, certificate } = this.#context;
     invariant(options.signer, 'Only a publisher, which has a signer, publishes.');
-    const manifest = signManifest(content, options.channel, parameters.pieceBytes, options.hasher, options.signer);
+    if (!this.#context.maySign) return;
+    const manifest = signManifest(content, options.channel, parameters.pieceBytes, options.hasher, options.signer, certificate);
+    this.#context.authority.noteKept(certificate);
     if (!confirm) return this.#release(manifest, content.bytes);
     this.#unconfirmed.set(manifest.number, { manifest, bytes: content.bytes });
     this.#context.schedule(`confirm:${manifest.number}`, CONFIRM_MS);

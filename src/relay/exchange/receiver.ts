@@ -1,7 +1,8 @@
 /**
- * Takes in manifests and pieces, and lets nothing into the buffer that the channel's owner has not signed.
+ * Takes in manifests and pieces, and lets nothing into the buffer that was not signed with the authority of the channel's owner.
  *
- * A manifest without the owner's signature ends the acquaintance at once; a piece that does not match its hash does so the second time.
+ * A manifest that makes no sense ends the acquaintance at once; one that its signer had no right to sign, or a piece that does not match its
+ * hash, does so the second time.
  */
 import { copyOf, sameBytes } from '../../kernel/bytes.js';
 import { Malformed } from '../../kernel/errors.js';
@@ -11,6 +12,7 @@ import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
 import { decodeManifest, type Manifest, pieceSizeBytes } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
+import { isAdmitted } from './offences.js';
 import type { EarlyPiece, PendingWindows } from './pending-windows.js';
 import type { Requester } from './requester.js';
 import type { BufferedWindow } from './window-buffer.js';
@@ -52,8 +54,8 @@ export class Receiver {
     const { parameters, buffer, nowMs } = this.#context;
     const manifest = decodeManifest(copyOf(bytes), parameters.pieceBytes);
     if (manifest instanceof Malformed) return this.#context.accuse(neighbour, manifest.reason);
-    if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return;
-    if (!this.#context.admits(neighbour, manifest)) return;
+    if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return void neighbour.noteManifestCame(manifest.number);
+    if (!isAdmitted(this.#context, neighbour, manifest)) return this.#refuse(neighbour, manifest.number);
     neighbour.map.noteVersion(manifest.number, manifest.version);
     if (this.#isRival(manifest)) return;
     const window = buffer.open(manifest, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
@@ -61,6 +63,12 @@ export class Receiver {
     if (window) this.#verifyEarly(window, early);
     this.#context.deliverDue = true;
     this.#context.planDue = true;
+  }
+
+  /** A window without authority is asked of others at once; that this neighbour claims to hold it counts no more. */
+  #refuse(neighbour: Neighbour, number: WindowNumber): void {
+    this.#pending.disappoint(number, neighbour.id);
+    this.#requester.abandonAt(neighbour, number);
   }
 
   onPiece(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
@@ -84,7 +92,7 @@ export class Receiver {
     this.#context.planDue = true;
     const isNamed = [...this.#context.neighbours.values()].some(({ map }) => map.get(number)?.version === wanted);
     // Pieces that came early may be of the other one; asking for them again costs less than blaming who sent them.
-    if (!isNamed) this.#requester.abandon(number);
+    if (!isNamed) this.#requester.startOver(number);
     return isNamed;
   }
 

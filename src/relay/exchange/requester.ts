@@ -178,14 +178,29 @@ export class Requester {
   }
 
   /** Another content is wanted under this number: what was asked for is called off, and nothing of it is kept. */
-  abandon(window: WindowNumber): void {
-    for (const download of this.#downloads.of(window)) this.#finish(download);
+  startOver(window: WindowNumber): void {
+    this.abandon(window);
     this.#pending.release(window);
   }
 
   /** Windows below this one are not wanted any more. */
   abandonBelow(window: WindowNumber): void {
     for (const download of this.#downloads.below(window)) this.#finish(download);
+  }
+
+  /** Nothing of this window is awaited any more; what is still wanted of it is asked for anew. */
+  abandon(window: WindowNumber): void {
+    for (const download of this.#downloads.of(window)) this.#finish(download);
+    this.#context.planDue = true;
+  }
+
+  /** Nothing of this window is awaited from this neighbour any more. */
+  abandonAt(neighbour: Neighbour, window: WindowNumber): void {
+    for (const download of this.#downloads.of(window)) {
+      for (const asked of download.asked.filter(({ peer }) => peer === neighbour.id)) this.#cancelAt(download, asked);
+      if (download.asked.length === 0) this.#forget(download);
+    }
+    this.#context.planDue = true;
   }
 
   #holds(neighbour: Neighbour, window: WindowNumber, piece: PieceIndex): boolean {

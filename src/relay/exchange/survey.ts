@@ -11,6 +11,7 @@ import type { ExchangeContext } from './exchange-context.js';
 import { PIECES_PER_MESSAGE_MAX } from './live-message.js';
 import { decodeManifest, type Manifest, pieceSizeBytes } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
+import { isAdmitted } from './offences.js';
 import { BufferedWindow } from './window-buffer.js';
 
 const SAMPLES_MAX = 8;
@@ -56,7 +57,7 @@ export class Survey {
     }
     const sample = this.#samples.get(manifest.number);
     if (sample?.from !== neighbour.id || sample.window) return false;
-    if (!this.#context.admits(neighbour, manifest)) this.#samples.delete(manifest.number);
+    if (!isAdmitted(this.#context, neighbour, manifest)) this.#samples.delete(manifest.number);
     else this.#open(sample, manifest, neighbour);
     return true;
   }

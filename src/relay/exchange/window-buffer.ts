@@ -109,6 +109,15 @@ export class WindowBuffer {
     return this.#windows.get(manifest.number);
   }
 
+  /** Drops a window wherever it lies: its signer has lost its authority. It may be opened again with another manifest. */
+  remove(number: WindowNumber): void {
+    const window = this.#windows.get(number);
+    if (!window) return;
+    this.#windows.delete(number);
+    this.#sizeBytes -= window.manifest.sizeBytes;
+    this.#head = [...this.#windows.keys()].at(-1);
+  }
+
   get count(): number {
     return this.#windows.size;
   }

@@ -23,6 +23,9 @@ const WAITING: ChannelStatus = {
   publishers: [],
   conflict: null,
   alignment: null,
+  authority: 'none',
+  publisherKey: null,
+  certificateUntil: null,
 };
 
 test('the progress line tells looking for peers from waiting for the publisher', () => {

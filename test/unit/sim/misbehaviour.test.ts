@@ -1,11 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { nodeHasher, nodeVerifier } from '../../../src/io/crypto.js';
+import { nodeHasher } from '../../../src/io/crypto.js';
 import { Malformed } from '../../../src/kernel/errors.js';
 import { type LiveMessage, liveCodec } from '../../../src/relay/exchange/live-message.js';
-import { decodeManifest, manifestIsSigned } from '../../../src/relay/exchange/manifest.js';
+import { decodeManifest, WINDOW_DOMAIN } from '../../../src/relay/exchange/manifest.js';
 import { type Forgery, HABITS, type HabitName, POLLUTERS, TIME_WASTERS, tamperOf } from '../../../src/sim/misbehaviour.js';
-import { CHANNEL, makeWindow, OWNER, PIECE_BYTES, STRANGER } from '../../support/exchange-fixture.js';
+import { authorityAt, CHANNEL, makeWindow, OWNER, PIECE_BYTES, STRANGER } from '../../support/exchange-fixture.js';
 
 const FORGERY: Forgery = { channel: CHANNEL, owner: OWNER, stranger: STRANGER, hasher: nodeHasher };
 const MADE = makeWindow(4);
@@ -34,7 +34,7 @@ test("nothing that a polluter sends passes for the owner's", () => {
     const genuine = lies(habit).every((message) => {
       if (message.kind === 'piece') return Buffer.compare(message.payload, MADE.pieces[0] as Uint8Array) === 0;
       const manifest = message.kind === 'manifest' ? decodeManifest(message.bytes, PIECE_BYTES) : undefined;
-      return !manifest || (!(manifest instanceof Malformed) && manifestIsSigned(manifest, CHANNEL, OWNER.publicKey, nodeVerifier));
+      return !manifest || (!(manifest instanceof Malformed) && authorityAt().judge(WINDOW_DOMAIN, manifest) === 'valid');
     });
     assert.not(genuine, habit);
   }

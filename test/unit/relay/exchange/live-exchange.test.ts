@@ -1,7 +1,24 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Malformed } from '../../../../src/kernel/errors.js';
 import type { LiveEffect } from '../../../../src/relay/exchange/live-protocol.js';
-import { availability, DrivenExchange, makeWindow, OWNER, PARAMETERS, sentOf } from '../../../support/exchange-fixture.js';
+import { decodeManifest } from '../../../../src/relay/exchange/manifest.js';
+import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
+import {
+  availability,
+  CERTIFICATE,
+  CHANNEL,
+  certify,
+  DAY_MS,
+  DrivenExchange,
+  makeWindow,
+  OWNER,
+  PARAMETERS,
+  PUBLISHER,
+  sent,
+  sentOf,
+  WALL_MS,
+} from '../../../support/exchange-fixture.js';
 
 const drops = (effects: readonly LiveEffect[]): string[] =>
   effects.flatMap((effect) => (effect.kind === 'disconnect' ? [`${effect.peer} ${effect.reason.kind}`] : []));
@@ -216,6 +233,37 @@ test('messages and timers of neighbours that are gone change nothing', () => {
   assert.equal(viewer.input({ kind: 'peer-blocked', peer: 'x' }), []);
   assert.equal(viewer.input({ kind: 'timer', timer: 'request:77:1' }), []);
   assert.equal(viewer.input({ kind: 'timer', timer: 'reveal:77' }), []);
+});
+
+test('a newcomer hears hello, then the withdrawn keys, then all else', () => {
+  const driven = new DrivenExchange({ signer: OWNER });
+  const list = signRevocationList(3, [{ key: PUBLISHER.publicKey, sinceMs: WALL_MS }], CHANNEL, OWNER);
+  driven.input({ kind: 'command', command: { kind: 'describe', metadata: Uint8Array.of(1) } });
+  driven.input({ kind: 'command', command: { kind: 'publish', content: makeWindow(4).content } });
+  const effects = driven.input({ kind: 'command', command: { kind: 'revoke', bytes: list.bytes } });
+  assert.ok(effects.some((effect) => effect.kind === 'emit' && effect.event.kind === 'revocations'));
+  assert.equal(
+    sent(driven.input({ kind: 'peer-up', peer: 'x' })).map(({ message }) => message.kind),
+    ['hello', 'revocations', 'info', 'map'],
+  );
+});
+
+test('a publisher signs with a renewed certificate from the next window on', () => {
+  const driven = new DrivenExchange({ signer: PUBLISHER, certificate: CERTIFICATE });
+  driven.meet('x');
+  const renewed = certify({ untilMs: WALL_MS + 9 * DAY_MS });
+  const endOf = (number: number): number | undefined => {
+    driven.input({ kind: 'command', command: { kind: 'publish', content: makeWindow(number).content } });
+    const [manifest] = sentOf(
+      driven.hear('x', { kind: 'request', window: number, pieces: [], wantManifest: true, patienceMs: 0 }),
+      'manifest',
+    );
+    const decoded = decodeManifest(manifest?.bytes ?? new Uint8Array(), PARAMETERS.pieceBytes);
+    return decoded instanceof Malformed ? undefined : decoded.certificate?.untilMs;
+  };
+  assert.is(endOf(4), CERTIFICATE.untilMs);
+  driven.input({ kind: 'command', command: { kind: 'authorise', certificate: renewed } });
+  assert.is(endOf(5), renewed.untilMs);
 });
 
 test.run();

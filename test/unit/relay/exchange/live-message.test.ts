@@ -28,6 +28,7 @@ const TABLE: readonly [LiveMessage, string][] = [
   [{ kind: 'cancel', window: 7, pieces: [1] }, '05000000070001'],
   [{ kind: 'refuse', why: 'not-held', window: 7, etaMs: 9, pieces: [1] }, '06010000000700090001'],
   [{ kind: 'info', bytes: Uint8Array.of(0xcc) }, '07cc'],
+  [{ kind: 'revocations', bytes: Uint8Array.of(0xdd) }, '08dd'],
   [
     {
       kind: 'map',
@@ -138,7 +139,7 @@ test('times that do not fit are the longest that do', () => {
 
 const MALFORMED: readonly [title: string, bytes: Uint8Array][] = [
   ['nothing', new Uint8Array()],
-  ['an unknown type', Uint8Array.of(8)],
+  ['an unknown type', Uint8Array.of(9)],
   ['a hello cut off', Uint8Array.of(0, 1)],
   ['a request cut off', Uint8Array.of(2, 0, 0, 0)],
   ['a map entry of unknown type', Buffer.from('010000000003' + '030000000501', 'hex')],

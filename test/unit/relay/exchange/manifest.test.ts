@@ -1,19 +1,28 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { nodeHasher, nodeVerifier } from '../../../../src/io/crypto.js';
+import { nodeHasher } from '../../../../src/io/crypto.js';
 import { Malformed } from '../../../../src/kernel/errors.js';
 import {
   decodeManifest,
   KEY_MARKS_MAX,
   type Manifest,
-  manifestIsSigned,
   pieceSizeBytes,
   signManifest,
   splitPieces,
+  WINDOW_DOMAIN,
   type WindowContent,
 } from '../../../../src/relay/exchange/manifest.js';
-import { CHANNEL, makeWindow, OWNER, PIECE_BYTES, STRANGER } from '../../../support/exchange-fixture.js';
+import {
+  authorityAt,
+  CERTIFICATE,
+  CHANNEL,
+  makeWindow,
+  OWNER,
+  PIECE_BYTES,
+  PUBLISHER,
+  STRANGER,
+} from '../../../support/exchange-fixture.js';
 
 const content: fc.Arbitrary<WindowContent> = fc
   .record({
@@ -31,13 +40,17 @@ const content: fc.Arbitrary<WindowContent> = fc
 
 const sign = (made: WindowContent): Manifest => signManifest(made, CHANNEL, PIECE_BYTES, nodeHasher, OWNER);
 
-test('a manifest survives travelling, and carries the signature of its owner', () => {
+test('a manifest survives travelling, and carries the signature of its owner, or of whom the owner delegated', () => {
   fc.assert(
     fc.property(content, (made) => {
       const manifest = sign(made);
       const decoded = decodeManifest(manifest.bytes, PIECE_BYTES);
       assert.equal(decoded, manifest);
-      assert.ok(manifestIsSigned(manifest, CHANNEL, OWNER.publicKey, nodeVerifier));
+      assert.is(authorityAt().judge(WINDOW_DOMAIN, manifest), 'valid');
+      const delegated = signManifest(made, CHANNEL, PIECE_BYTES, nodeHasher, PUBLISHER, CERTIFICATE);
+      assert.equal(decodeManifest(delegated.bytes, PIECE_BYTES), delegated);
+      assert.equal([manifest.signer, delegated.signer], [null, PUBLISHER.publicKey]);
+      assert.is(authorityAt().judge(WINDOW_DOMAIN, delegated), 'valid');
     }),
     { numRuns: 100 },
   );
@@ -45,13 +58,14 @@ test('a manifest survives travelling, and carries the signature of its owner', (
 
 test('a signature holds for this owner, this channel and these bytes only', () => {
   const { manifest } = makeWindow(4);
-  assert.not(manifestIsSigned(manifest, CHANNEL, STRANGER.publicKey, nodeVerifier));
-  assert.not(manifestIsSigned(manifest, CHANNEL.replace('c', 'd'), OWNER.publicKey, nodeVerifier));
+  const judge = (judged: Manifest): string => authorityAt().judge(WINDOW_DOMAIN, judged);
+  assert.is(judge(makeWindow(4, 3, {}, STRANGER).manifest), 'foreign');
+  assert.is(judge(makeWindow(4, 3, {}, OWNER, CHANNEL.replace('c', 'd')).manifest), 'foreign');
   for (const at of [2, 5, 30, manifest.bytes.length - 1]) {
     const bytes = manifest.bytes.slice();
     bytes[at] = (bytes[at] ?? 0) ^ 1;
     const decoded = decodeManifest(bytes, PIECE_BYTES);
-    assert.ok(decoded instanceof Malformed || !manifestIsSigned(decoded, CHANNEL, OWNER.publicKey, nodeVerifier), `byte ${at}`);
+    assert.ok(decoded instanceof Malformed || judge(decoded) === 'foreign', `byte ${at}`);
   }
 });
 
@@ -85,6 +99,7 @@ function changed(offset: number, ...values: readonly number[]): Uint8Array {
 
 const MALFORMED: readonly [title: string, bytes: Uint8Array][] = [
   ['nothing', new Uint8Array()],
+  ['a certificate that is not there', changed(1, 4)],
   ['another version', changed(0, 2)],
   ['a window that names itself as the one before it', changed(6, 0, 0, 0, 4)],
   ['no pieces', changed(24, 0, 0)],
@@ -104,7 +119,7 @@ for (const [title, bytes] of MALFORMED) {
 
 test('bytes too short for a signature are not signed', () => {
   const { manifest } = makeWindow(4);
-  assert.not(manifestIsSigned({ ...manifest, bytes: new Uint8Array(10) }, CHANNEL, OWNER.publicKey, nodeVerifier));
+  assert.is(authorityAt().judge(WINDOW_DOMAIN, { ...manifest, bytes: new Uint8Array(10) }), 'foreign');
 });
 
 test.run();

@@ -94,4 +94,24 @@ test('what is gone here is of no interest there', () => {
   assert.equal([...neighbour.news], [9]);
 });
 
+test('what it had read before it answered is what it had been told when it was asked first', () => {
+  const x = new Neighbour('x', 0);
+  assert.is(x.noteManifestCame(4), 0, 'nobody had asked');
+  x.noteManifestAsked(4);
+  x.toldSerial = 7;
+  x.noteManifestAsked(4);
+  assert.equal([x.noteManifestCame(4), x.readSerial], [0, 0], 'the answer to the first question');
+  x.noteManifestAsked(4);
+  assert.equal([x.noteManifestCame(4), x.readSerial], [7, 7]);
+});
+
+test('questions are remembered within bounds, and not below the tail', () => {
+  const x = new Neighbour('x', 0);
+  x.toldSerial = 7;
+  for (let number = 0; number < 300; number++) x.noteManifestAsked(number);
+  assert.equal([x.noteManifestCame(0), x.noteManifestCame(299)], [0, 7]);
+  x.forgetBelow(250);
+  assert.equal([x.noteManifestCame(249), x.noteManifestCame(250)], [0, 7]);
+});
+
 test.run();

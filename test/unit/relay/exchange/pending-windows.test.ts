@@ -54,4 +54,16 @@ test('what is released, dropped or not wanted any more gives its room back', () 
   assert.is(pending.release(2).size, 0);
 });
 
+test('when a neighbour disappoints, others are asked at once, and only its early pieces are thrown away', () => {
+  const pending = new PendingWindows();
+  pending.noteManifestAsked(4, 'x', 1_000);
+  pending.keep(4, 0, { from: 'x', payload: new Uint8Array(10) });
+  pending.keep(4, 1, { from: 'y', payload: new Uint8Array(7) });
+  pending.disappoint(4, 'x');
+  pending.disappoint(5, 'x');
+  assert.equal([pending.has(4, 0), pending.has(4, 1), pending.sizeBytes], [false, true, 7]);
+  assert.ok(pending.wantsManifest(4, 300, 1_000));
+  assert.ok(pending.hasAsked(4, 'x'), 'it is not asked first again');
+});
+
 test.run();

@@ -1,22 +1,28 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { nodeVerifier } from '../../../../src/io/crypto.js';
 import { Announcer } from '../../../../src/relay/exchange/announcer.js';
 import { ConflictWatch } from '../../../../src/relay/exchange/conflict-watch.js';
-import type { ExchangeContext } from '../../../../src/relay/exchange/exchange-context.js';
+import type { ExchangeContext, LiveExchangeOptions } from '../../../../src/relay/exchange/exchange-context.js';
 import { FellowPublishers } from '../../../../src/relay/exchange/fellow-publishers.js';
-import { manifestIsSigned } from '../../../../src/relay/exchange/manifest.js';
+import { WINDOW_DOMAIN } from '../../../../src/relay/exchange/manifest.js';
 import { Publication } from '../../../../src/relay/exchange/publication.js';
+import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import {
   addNeighbour,
+  authorityAt,
   availability,
+  CERTIFICATE,
   CHANNEL,
+  certify,
   makeContext,
   makeWindow,
   OWNER,
   PARAMETERS,
+  PUBLISHER,
+  STRANGER,
   sentOf,
+  WALL_MS,
 } from '../../../support/exchange-fixture.js';
 
 function publicationOf(context: ExchangeContext, shares: WindowShares): Publication {
@@ -34,7 +40,7 @@ test('a window is signed and held whole', () => {
   const { context, publication } = setUp();
   publication.publish(makeWindow(4).content, false);
   const window = context.buffer.get(4);
-  assert.ok(window?.complete && manifestIsSigned(window.manifest, CHANNEL, OWNER.publicKey, nodeVerifier));
+  assert.ok(window?.complete && authorityAt().judge(WINDOW_DOMAIN, window.manifest) === 'valid');
   assert.is(publication.windowsPublished, 1);
 });
 
@@ -93,6 +99,22 @@ test('a window below the tail is not published, and one without a signer is our 
   const shares = new WindowShares();
   assert.throws(() => publicationOf(viewer, shares).publish(makeWindow(1).content, false), /signer/);
   assert.ok(context.buffer.count <= PARAMETERS.bufferWindows);
+});
+
+test('without authority nothing is published: not without a certificate, nor with one of another key, ended or withdrawn', () => {
+  const publish = (overrides: Partial<LiveExchangeOptions>): number => {
+    const context = makeContext({ signer: PUBLISHER, certificate: CERTIFICATE, ...overrides });
+    context.authority.accept(signRevocationList(1, [{ key: STRANGER.publicKey, sinceMs: WALL_MS }], CHANNEL, OWNER));
+    const shares = new WindowShares();
+    const publication = publicationOf(context, shares);
+    publication.publish(makeWindow(4).content, false);
+    return publication.windowsPublished;
+  };
+  assert.is(publish({}), 1);
+  assert.is(publish({ certificate: null }), 0);
+  assert.is(publish({ signer: STRANGER }), 0);
+  assert.is(publish({ wallClockMs: () => CERTIFICATE.untilMs }), 0);
+  assert.is(publish({ signer: STRANGER, certificate: certify({ key: STRANGER.publicKey }) }), 0);
 });
 
 test.run();

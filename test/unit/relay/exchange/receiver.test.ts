@@ -6,17 +6,24 @@ import { PendingWindows } from '../../../../src/relay/exchange/pending-windows.j
 import { Playout } from '../../../../src/relay/exchange/playout.js';
 import { Receiver } from '../../../../src/relay/exchange/receiver.js';
 import { Requester } from '../../../../src/relay/exchange/requester.js';
+import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import {
   addNeighbour,
   availability,
+  CERTIFICATE,
   CHANNEL,
+  certify,
+  DAY_MS,
   makeContext,
   makeWindow,
+  OWNER,
   PARAMETERS,
   PIECE_BYTES,
+  PUBLISHER,
   STRANGER,
   sentOf,
+  WALL_MS,
 } from '../../../support/exchange-fixture.js';
 
 const MADE = makeWindow(4);
@@ -116,20 +123,79 @@ test('of somebody who sent bad pieces before the manifest, no more than two are 
   );
 });
 
+const SELF_MADE = certify({ key: STRANGER.publicKey }, STRANGER);
+const EXPIRED = certify({ untilMs: WALL_MS - DAY_MS / 2 });
 const shifted = CHANNEL.replace('c', 'd');
 for (const [title, bytes] of [
   ['a stranger signed', makeWindow(4, 3, {}, STRANGER).manifest.bytes],
+  ['a stranger signed with a certificate of its own', makeWindow(4, 3, {}, STRANGER, CHANNEL, SELF_MADE).manifest.bytes],
+  ["a stranger signed with a publisher's certificate", makeWindow(4, 3, {}, STRANGER, CHANNEL, CERTIFICATE).manifest.bytes],
+  ['a publisher signed whose certificate has expired', makeWindow(4, 3, {}, PUBLISHER, CHANNEL, EXPIRED).manifest.bytes],
   ['the owner signed for another channel', makeWindow(4, 3, {}, undefined, shifted).manifest.bytes],
   ['is not signed', MADE.manifest.bytes.slice().fill(0, -64)],
-  ['is cut short', MADE.manifest.bytes.subarray(0, 50)],
 ] as const) {
-  test(`a manifest that ${title} is an offence at once`, () => {
-    const { context, receiver, x } = setUp();
+  test(`a manifest that ${title} is refused, its sender is not asked again, and the second one is a ban`, () => {
+    const { context, pending, requester, receiver, x } = setUp();
     receiver.onManifest(x, bytes, 0, 0);
-    assert.is(context.takeAccused().length, 1);
-    assert.is(context.buffer.get(4), undefined);
+    assert.equal([context.takeAccused(), context.buffer.count, x.outstanding], [[], 0, 0]);
+    assert.not(x.map.get(4));
+    assert.not(requester.awaits(4));
+    assert.ok(pending.wantsManifest(4, 300, context.nowMs), 'others are asked at once');
+    receiver.onManifest(x, bytes, 0, 0);
+    assert.is(context.takeAccused()[0]?.[1].kind, 'misbehaved');
+    assert.is(context.buffer.count, 0);
   });
 }
+
+test('a manifest that makes no sense is a ban at once', () => {
+  const { context, receiver, x } = setUp();
+  receiver.onManifest(x, MADE.manifest.bytes.subarray(0, 50), 0, 0);
+  assert.is(context.takeAccused().length, 1);
+});
+
+for (const [title, certificate] of [
+  ['is not valid yet', certify({ fromMs: WALL_MS + 1 })],
+  ['expired a moment ago, by our clock', certify({ untilMs: WALL_MS - 1_000 })],
+] as const) {
+  test(`a certificate that ${title} is refused, and nobody is to blame`, () => {
+    const { context, receiver, x } = setUp();
+    const { bytes } = makeWindow(4, 3, {}, PUBLISHER, CHANNEL, certificate).manifest;
+    for (let count = 0; count < 5; count++) receiver.onManifest(x, bytes, 0, 0);
+    assert.equal([context.takeAccused(), context.buffer.count], [[], 0]);
+  });
+}
+
+test('what a withdrawn publisher signed is refused, and held against whoever had read the list before', () => {
+  const { bytes } = makeWindow(4, 3, {}, PUBLISHER, CHANNEL, CERTIFICATE).manifest;
+  const list = signRevocationList(9, [{ key: PUBLISHER.publicKey, sinceMs: WALL_MS }], CHANNEL, OWNER);
+  const before = setUp();
+  before.context.authority.accept(list);
+  before.x.toldSerial = 9;
+  for (let count = 0; count < 3; count++) before.receiver.onManifest(before.x, bytes, 0, 0);
+  assert.equal([before.context.takeAccused(), before.context.buffer.count], [[], 0], 'it had been asked before it was told');
+  const after = setUp();
+  after.context.authority.accept(list);
+  after.x.toldSerial = 9;
+  after.receiver.onManifest(after.x, bytes, 0, 0);
+  for (let count = 0; count < 2; count++) {
+    after.x.noteManifestAsked(4);
+    after.receiver.onManifest(after.x, bytes, 0, 0);
+  }
+  assert.is(after.context.takeAccused().length, 1);
+});
+
+test('a delegated publisher is taken like the owner, but not an old window of it, nor a piece of another', () => {
+  const { context, receiver, x, give } = setUp();
+  const made = (number: number) => makeWindow(number, 3, {}, PUBLISHER, CHANNEL, CERTIFICATE);
+  receiver.onManifest(x, made(3).manifest.bytes, 0, 0);
+  assert.is(context.buffer.count, 0, 'window 3 was not asked for');
+  receiver.onManifest(x, made(4).manifest.bytes, 0, 0);
+  assert.equal(context.buffer.get(4)?.manifest.signer, PUBLISHER.publicKey);
+  give(0, made(3).pieces[0] as Uint8Array);
+  give(1, made(4).pieces[0] as Uint8Array);
+  assert.is(context.takeAccused().length, 1);
+  assert.is(context.buffer.get(4)?.held.count, 0);
+});
 
 test('a manifest that nobody asked for, or of a window that is not wanted any more, is not looked at', () => {
   const { context, receiver, x } = setUp();

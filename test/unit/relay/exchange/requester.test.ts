@@ -213,4 +213,23 @@ test('what is here is not asked for', () => {
   assert.equal([request?.pieces, request?.wantManifest], [[1], false]);
 });
 
+test('what is abandoned is called off at everybody, or at one, and is asked for anew', () => {
+  const { context, requester, holder } = setUp();
+  const [x, y] = [holder('x', [0, 1]), holder('y', [2])];
+  requester.plan();
+  context.takeEffects();
+  requester.abandonAt(x, 4);
+  const effects = context.takeEffects();
+  assert.equal(
+    sentOf(effects, 'cancel').map(({ to, pieces }) => [to, pieces]),
+    [
+      ['x', [0]],
+      ['x', [1]],
+    ],
+  );
+  assert.equal([cancelled(effects).length, x.outstanding, y.outstanding, requester.awaits(4)], [2, 0, 1, true]);
+  requester.abandon(4);
+  assert.equal([y.outstanding, requester.awaits(4), context.planDue], [0, false, true]);
+});
+
 test.run();

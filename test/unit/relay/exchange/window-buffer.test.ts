@@ -57,4 +57,16 @@ test('a window is complete when each piece is here, and joins them in order', ()
   assert.is(window.piece(2), pieces[2]);
 });
 
+test('a removed window frees its room, is not the head any more, and may come again', () => {
+  const buffer = new WindowBuffer(10, 1_000_000);
+  for (const number of [4, 5, 6]) buffer.open(makeWindow(number).manifest, 0);
+  buffer.remove(6);
+  buffer.remove(4);
+  buffer.remove(99);
+  assert.equal([[...buffer.windows()].map(({ number }) => number), buffer.head, buffer.tail], [[5], 5, 0]);
+  assert.ok(buffer.open(makeWindow(4).manifest, 0));
+  for (const number of [4, 5]) buffer.remove(number);
+  assert.equal([buffer.count, buffer.head], [0, undefined]);
+});
+
 test.run();
