@@ -11,6 +11,8 @@ export interface ProgramOptions {
   /** User and group to run as; the test process must be root. */
   readonly userId?: number;
   readonly onOutput?: (chunk: Buffer) => void;
+  /** Default true. Media on standard output is for `onOutput` alone. */
+  readonly keepOutput?: boolean;
 }
 
 export interface Exit {
@@ -52,7 +54,7 @@ export class Program {
   #exit: Exit | undefined;
 
   constructor(command: string, words: readonly string[], options: ProgramOptions = {}) {
-    const { cwd, userId, onOutput } = options;
+    const { cwd, userId, onOutput, keepOutput = true } = options;
     const user = userId === undefined ? {} : { uid: userId, gid: userId };
     this.name = command;
     this.#child = spawn(command, words, {
@@ -64,7 +66,7 @@ export class Program {
     this.pid = this.#child.pid ?? 0;
     running.add(this);
     this.#child.stdout?.on('data', (chunk: Buffer) => {
-      this.#output = (this.#output + chunk.toString()).slice(-KEPT_CHARACTERS);
+      if (keepOutput) this.#output = (this.#output + chunk.toString()).slice(-KEPT_CHARACTERS);
       onOutput?.(chunk);
     });
     this.#child.stderr?.on('data', (chunk: Buffer) => {

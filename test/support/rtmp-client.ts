@@ -18,6 +18,8 @@ export interface OutgoingMessage {
   readonly timestampMs?: number;
   readonly chunkStream?: number;
   readonly streamId?: number;
+  /** Data in one chunk; the receiver must have been told of another one than the default, 128. */
+  readonly chunkBytes?: number;
 }
 
 const HANDSHAKE_BYTES = 1 + 1536 + 1536;
@@ -177,9 +179,9 @@ function statusCode(info: AmfValue): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** One message as a format-0 chunk and, at the default chunk size, the format-3 chunks that it needs. */
+/** One message as a format-0 chunk and the format-3 chunks that it needs. */
 export function encodeMessage(message: OutgoingMessage): Uint8Array {
-  const { type, body, timestampMs = 0, chunkStream = CHUNK_STREAM, streamId = 1 } = message;
+  const { type, body, timestampMs = 0, chunkStream = CHUNK_STREAM, streamId = 1, chunkBytes = CHUNK_BYTES } = message;
   const header = Buffer.alloc(12);
   header[0] = chunkStream;
   header.writeUIntBE(Math.min(timestampMs, 0xffffff), 1, 3);
@@ -188,9 +190,9 @@ export function encodeMessage(message: OutgoingMessage): Uint8Array {
   header.writeUInt32LE(streamId, 8);
   const extended = Buffer.alloc(timestampMs >= 0xffffff ? 4 : 0);
   if (extended.length > 0) extended.writeUInt32BE(timestampMs);
-  const parts: Uint8Array[] = [header, extended, body.subarray(0, CHUNK_BYTES)];
-  for (let offset = CHUNK_BYTES; offset < body.length; offset += CHUNK_BYTES) {
-    parts.push(Uint8Array.of(0xc0 | chunkStream), extended, body.subarray(offset, offset + CHUNK_BYTES));
+  const parts: Uint8Array[] = [header, extended, body.subarray(0, chunkBytes)];
+  for (let offset = chunkBytes; offset < body.length; offset += chunkBytes) {
+    parts.push(Uint8Array.of(0xc0 | chunkStream), extended, body.subarray(offset, offset + chunkBytes));
   }
   return Buffer.concat(parts);
 }
