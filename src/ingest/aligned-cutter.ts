@@ -204,6 +204,7 @@ export class AlignedCutter {
   /** The connection is gone. `clean`: the source said that it ends, so what is open is whole. */
   disconnected(clean: boolean, nowMs: Milliseconds): readonly AlignmentEffect[] {
     this.#nowMs = nowMs;
+    this.#decideNow();
     if (this.#onAir && (clean || this.#ended)) this.#publish(this.#cutter.flush());
     this.#forgetConnection();
     this.#enter('waiting', 'the source is gone');
@@ -308,11 +309,20 @@ export class AlignedCutter {
 
   /** The source's times broke while it was looked at: what lies behind the break counts. */
   #holdAnew(tag: FlvTag): void {
+    this.#decideNow();
+    if (this.#onAir) return this.#publish(this.#cutter.push(tag));
     this.#held = [];
     this.#heldBytes = 0;
     this.#heldClocks = new HeldClock();
     this.#fresh.clear();
     this.#hold(tag);
+  }
+
+  /** Nothing more comes of what is held: if nobody else is there, that is good enough. */
+  #decideNow(): void {
+    if (this.#state !== 'looking') return;
+    this.#sinceMs = this.#nowMs - CACHE_MS;
+    this.#decide();
   }
 
   /** Where does this connection stand? Nothing happens while that cannot be said. */

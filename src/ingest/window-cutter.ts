@@ -78,7 +78,7 @@ export interface CutterStart {
 export interface WindowCutterOptions {
   /** Length of the grid, ms. */
   readonly windowMs: Milliseconds;
-  /** No window gets a number below this one. */
+  /** No window of a timeline of our own gets a number below this one. */
   readonly firstNumber?: WindowNumber;
   /** As in `CutterStart`, for the first connection; `start` if left out. */
   readonly joined?: 'start' | 'middle';
@@ -152,6 +152,8 @@ export class WindowCutter {
   /** Window number = grid number + base. */
   #base = 0;
   #lowestNumber: WindowNumber;
+  /** Of the last window that was made here. */
+  #lastNumber: WindowNumber = -1;
   #runStartMs: Milliseconds = 0;
   /** In force at the end of the last closed window. */
   #headers: Headers = [undefined, undefined];
@@ -175,7 +177,7 @@ export class WindowCutter {
     return this.#base;
   }
 
-  /** No window gets a number below this one: those before it are used up, or reached by a run that ended. */
+  /** No run of our own gets a number below this one: those before it are used up, or reached by a run that ended. */
   get lowestNumber(): WindowNumber {
     return this.#lowestNumber;
   }
@@ -426,8 +428,9 @@ export class WindowCutter {
     if (open.entries.every((entry) => entry.header)) return [];
     const number = grid + this.#base;
     const unbroken = this.#anchor?.unbroken === true;
-    // Numbers may lie below when we are put back to where others are; they have been used then.
-    if (!this.#isWhole(grid) || number < this.#lowestNumber) {
+    // On a timeline that is there already a number belongs to its content, whoever has used it before us; but ours only grow.
+    const floor = this.#anchor ? this.#lastNumber + 1 : this.#lowestNumber;
+    if (!this.#isWhole(grid) || number < floor) {
       if (unbroken && number >= 0) this.#previous = number;
       return [];
     }
@@ -447,7 +450,8 @@ export class WindowCutter {
     };
     this.#previous = number;
     this.#broken = false;
-    this.#lowestNumber = number + 1;
+    this.#lastNumber = number;
+    this.skipTo(number + 1);
     return [window];
   }
 
