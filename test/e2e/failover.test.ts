@@ -45,7 +45,7 @@ let probe: Program;
 const cycles: Cycle[] = [];
 
 test.before(async () => {
-  fed = await feedFleet('rebasing-rtmp', PUBLISHERS).catch(() => feedFleet('tee-push', PUBLISHERS));
+  fed = await feedFleet('rebasing-rtmp', PUBLISHERS);
   await fed.fleet.start();
   viewers = await Promise.all(Array.from({ length: VIEWERS }, () => watch(fed.fleet.link)));
   recorders = viewers.map(({ channel }) => new FlvRecorder(channel.watch.flv));

@@ -115,4 +115,30 @@ test('times that a server shifts under one publisher do not reach the swarm', ()
   assert.ok((publishers[1]?.published.filter(({ atMs }) => atMs > 45_000).length ?? 0) > 25);
 });
 
+test('an encoder that starts again is named alike by all who watch, at once, and by those who come later', () => {
+  for (const silenceMs of [0, 700, 5_000]) {
+    const first = encoderTags(0, 20_000, { startTimeMs: 600_000 });
+    const second = encoderTags(20_000 + silenceMs, 40_000, { startTimeMs: 40, seed: 2 });
+    const source = [...first, ...second];
+    const publishers = ['a', 'b', 'c'].map((name, index) => new SimPublisher(name, index + 1, 0));
+    publishers[0]?.connect(source, { fromMs: 3_000, untilMs: RUN_MS, times: 'kept' });
+    publishers[1]?.connect(source, { fromMs: 9_000, untilMs: RUN_MS, times: 'kept' });
+    publishers[2]?.connect(source, { fromMs: 30_000, untilMs: RUN_MS, times: 'kept' });
+    runPublishers(publishers, RUN_MS);
+    agree(publishers, 0, 40, 1);
+    const [a, b, c] = publishers as [SimPublisher, SimPublisher, SimPublisher];
+    for (const watcher of [a, b]) {
+      const breaks = watcher.published.filter(({ window, atMs }) => window.discontinuity && atMs > 15_000);
+      assert.is(breaks.length, 1, `${watcher.name} tells of ${breaks.length} breaks`);
+      assert.equal(watcher.conflicts, []);
+      assert.not(watcher.states.slice(-1).includes('looking'));
+    }
+    assert.is(c.published.filter(({ window }) => window.discontinuity).length, 0, 'who comes later tells of none');
+    const [breakA, breakB] = [a, b].map(
+      ({ published }) => published.find(({ window, atMs }) => window.discontinuity && atMs > 15_000)?.window.number,
+    );
+    assert.is(breakA, breakB);
+  }
+});
+
 test.run();

@@ -9,7 +9,7 @@ import type { Manifest, WindowContent } from './manifest.js';
 
 export type LiveCommand =
   /** A publisher's cutter has finished a window. */
-  /** `confirm`: only once somebody else has announced the same content, or nobody has announced any in `CONFIRM_MS`. */
+  /** `confirm`: only once somebody else has announced the same content, or nobody has announced any for a moment. */
   | { readonly kind: 'publish'; readonly content: WindowContent; readonly confirm?: boolean }
   /** A publisher begins to make windows, or ceases to. */
   | { readonly kind: 'on-air'; readonly onAir: boolean }

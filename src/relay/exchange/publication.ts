@@ -18,8 +18,9 @@ import type { WindowShares } from './window-shares.js';
 const HANDOVER_MS: Milliseconds = 140;
 /** More to one that is always later; who is later still is not waited for. */
 const HANDOVER_MS_MAX: Milliseconds = 300;
-/** Others that publish the same are no later than this; after it, nobody is there to confirm anything. */
-const CONFIRM_MS: Milliseconds = 600;
+/** A window that is to be confirmed waits so much longer than others are usually behind us, and never longer than the second. */
+const CONFIRM_MS: Milliseconds = 150;
+const CONFIRM_MS_MAX: Milliseconds = 500;
 /** Windows that may wait to be confirmed. */
 const UNCONFIRMED_MAX = 16;
 
@@ -56,9 +57,11 @@ export class Publication {
     if (!this.#context.maySign) return;
     const manifest = signManifest(content, options.channel, parameters.pieceBytes, options.hasher, options.signer, certificate);
     this.#context.authority.noteKept(certificate);
-    if (!confirm) return this.#release(manifest, content.bytes);
+    const { count, lagMs } = this.#fellows.partIn(manifest.number);
+    // Without another publisher at work nobody can confirm anything.
+    if (!confirm || count === 1) return this.#release(manifest, content.bytes);
     this.#unconfirmed.set(manifest.number, { manifest, bytes: content.bytes });
-    this.#context.schedule(`confirm:${manifest.number}`, CONFIRM_MS);
+    this.#context.schedule(`confirm:${manifest.number}`, Math.min(CONFIRM_MS_MAX, lagMs + CONFIRM_MS));
     for (const number of this.#unconfirmed.keys()) if (this.#unconfirmed.size > UNCONFIRMED_MAX) this.#unconfirmed.delete(number);
     this.onMap([manifest]);
   }

@@ -232,4 +232,67 @@ test('a source that runs through a wrap loses nothing, and its times go on as if
   }
 });
 
+test('an encoder that comes back behind its own end begins a run of its own, with the next number, and loses nothing', () => {
+  const target = cutter();
+  const end: FlvTag = { type: VIDEO, timestampMs: 1_640, body: Uint8Array.of(0x17, 2, 0, 0, 0) };
+  const before = feed(target, [videoHeader(), audioHeader(), key(0), sound(0), ...every(frame, 100, 1_700), ...every(sound, 100, 1_700)]);
+  // As node-media-server splices it: times go on, by another offset for each track.
+  const after = feed(target, [
+    end,
+    videoHeader(),
+    audioHeader(),
+    key(1_720),
+    sound(1_701),
+    ...every(frame, 1_820, 3_700),
+    ...every(sound, 1_801, 3_700),
+  ]);
+  const windows = [...before, ...after];
+  assert.equal(
+    windows.map(({ number }) => number),
+    [0, 1, 2, 3, 4, 5, 6],
+  );
+  assert.equal(
+    windows.map(({ discontinuity }) => discontinuity),
+    [true, false, false, false, true, false, false],
+  );
+  assert.ok(words(windows[3]).endsWith('a1600'), 'what was open at the end is whole');
+  assert.ok(words(windows[4]).startsWith('V1720 A1720 k1720'), 'and what came behind it in the same half second is in the next one');
+});
+
+test('a later end of sequence without headers behind it is no break', () => {
+  const target = cutter();
+  const end: FlvTag = { type: VIDEO, timestampMs: 400, body: Uint8Array.of(0x17, 2, 0, 0, 0) };
+  const windows = feed(target, [videoHeader(), audioHeader(), key(0), sound(0), end, ...every(sound, 100, 4_000)]);
+  assert.ok(windows.length > 2);
+  assert.equal(windows.filter(({ discontinuity }) => discontinuity).length, 1);
+});
+
+test('on the timeline of others the numbers and times are theirs, and there is no break before our first window', () => {
+  const target = cutter();
+  target.begin({ joined: 'middle', anchor: { rawMs: 0, timeMs: 2 ** 32 + 250_000, base: 160, unbroken: true } });
+  const windows = feed(target, [videoHeader(), audioHeader(), key(0), sound(0), ...every(frame, 100, 4_000), ...every(sound, 100, 4_000)]);
+  const [first] = windows;
+  assert.is(first?.number, Math.floor((2 ** 32 + 250_000) / WINDOW_MS) + 160 + 3);
+  assert.equal([first?.previous, first?.discontinuity], [(first?.number ?? 0) - 1, false]);
+  assert.ok((first?.startMs ?? 0) > 2 ** 32, 'times go on over the wrap');
+  assert.is(target.base, 160);
+});
+
+test('numbers that were only reserved may be used where the content is known, and none twice', () => {
+  const anchor = { rawMs: 0, timeMs: 0, base: 0, unbroken: true };
+  const target = cutter({ firstNumber: 1_000 });
+  target.begin({ joined: 'start', anchor });
+  const windows = feed(target, [videoHeader(), key(0), ...every(frame, 100, 2_000)]);
+  assert.equal(
+    windows.map(({ number }) => number),
+    [0, 1, 2],
+  );
+  target.begin({ joined: 'start', anchor });
+  const again = feed(target, [videoHeader(), key(0), ...every(frame, 100, 3_000)]);
+  assert.equal(
+    again.map(({ number }) => number),
+    [3, 4],
+  );
+});
+
 test.run();

@@ -50,7 +50,7 @@ test('the first whole map has all details, later ones only those of the newest w
   announcer.sendMaps();
   const [first, second] = maps();
   assert.equal(first?.windows, [availability(makeWindow(3)), availability(makeWindow(4)), availability(makeWindow(5), [0])]);
-  assert.equal(second?.windows.slice(0, 2), [{ number: 3, pieceCount: 0, key: true, held: null }, availability(makeWindow(4))]);
+  assert.equal(second?.windows.slice(0, 2), [{ number: 3, pieceCount: 0, key: false, held: null }, availability(makeWindow(4))]);
 });
 
 test('who does not read what it is sent gets no more, and its news wait', () => {

@@ -1,0 +1,100 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Lineage } from '../../../../src/relay/exchange/lineage.js';
+import { addNeighbour, availability, hold, makeContext, makeWindow } from '../../../support/exchange-fixture.js';
+
+/** Window 4 is here; others have it, or another one. */
+function setUp() {
+  const context = makeContext({}, 1_000);
+  const ours = makeWindow(4);
+  const other = makeWindow(4, 3, { bytes: new Uint8Array(40).fill(9) });
+  hold(context, ours);
+  const lineage = new Lineage(context);
+  const neighbour = (id: string, line: 'ours' | 'other' | 'unknown', publisher = false) => {
+    const made = addNeighbour(context, id, publisher);
+    if (line !== 'unknown') made.map.update(true, 0, [availability(line === 'ours' ? ours : other)]);
+    return made;
+  };
+  return { context, lineage, neighbour };
+}
+
+const NEXT = makeWindow(5);
+const NEXT_OTHER = makeWindow(5, 3, { bytes: new Uint8Array(40).fill(8) });
+
+test('where all name one content there is nothing to choose', () => {
+  const { lineage, neighbour } = setUp();
+  const x = neighbour('x', 'ours');
+  x.map.update(false, 0, [availability(NEXT)]);
+  assert.is(lineage.consider(5, true), false);
+  assert.is(lineage.of(5), NEXT.manifest.version);
+  assert.ok(lineage.has(x, 5));
+  assert.not(lineage.waits(5));
+  assert.not(lineage.crosses(5));
+});
+
+test('our line is followed, whoever is first and however many name another one', () => {
+  const { lineage, neighbour } = setUp();
+  const strangers = ['a', 'b', 'c'].map((id) => neighbour(id, 'other'));
+  const kin = neighbour('x', 'ours');
+  for (const stranger of strangers) stranger.map.update(false, 0, [availability(NEXT_OTHER)]);
+  lineage.consider(5, true);
+  assert.ok(lineage.waits(5), 'ours may still come');
+  kin.map.update(false, 0, [availability(NEXT)]);
+  lineage.consider(5, true);
+  assert.is(lineage.of(5), NEXT.manifest.version);
+  assert.not(lineage.has(strangers[0] as typeof kin, 5));
+});
+
+test('when our line does not come, the other one is taken, and that is a break', () => {
+  const { context, lineage, neighbour } = setUp();
+  neighbour('a', 'other').map.update(false, 0, [availability(NEXT_OTHER)]);
+  neighbour('x', 'ours');
+  lineage.consider(5, true);
+  assert.ok(lineage.waits(5));
+  context.nowMs += 1_300;
+  lineage.consider(5, true);
+  assert.is(lineage.of(5), NEXT_OTHER.manifest.version);
+  assert.ok(lineage.crosses(5));
+});
+
+test('without anybody of our line left nobody is waited for', () => {
+  const { lineage, neighbour } = setUp();
+  neighbour('a', 'other').map.update(false, 0, [availability(NEXT_OTHER)]);
+  lineage.consider(5, true);
+  assert.is(lineage.of(5), NEXT_OTHER.manifest.version);
+  assert.ok(lineage.crosses(5));
+});
+
+test('a lone claim gives way to what more neighbours name, as long as nothing of it is here', () => {
+  const { lineage, neighbour } = setUp();
+  neighbour('liar', 'ours').map.update(false, 0, [availability(NEXT_OTHER)]);
+  lineage.consider(5, true);
+  for (const id of ['x', 'y']) neighbour(id, 'ours').map.update(false, 0, [availability(NEXT)]);
+  assert.is(lineage.consider(5, false), false, 'pieces are here');
+  assert.is(lineage.consider(5, true), true);
+  assert.is(lineage.of(5), NEXT.manifest.version);
+});
+
+test('a publisher on the air is of our line until it shows otherwise', () => {
+  const { lineage, neighbour } = setUp();
+  const [kin, stranger, viewer] = [neighbour('p', 'ours', true), neighbour('q', 'other', true), neighbour('v', 'ours')];
+  for (const each of [kin, stranger, viewer]) each.onAir = true;
+  assert.equal(
+    [kin, stranger, viewer].map((each) => lineage.isPublisherOf(each, 5)),
+    [true, false, false],
+  );
+  kin.onAir = false;
+  assert.not(lineage.isPublisherOf(kin, 5));
+});
+
+test('what is in the buffer is settled, and what lies below is forgotten', () => {
+  const { lineage, neighbour } = setUp();
+  neighbour('x', 'ours').map.update(false, 0, [availability(NEXT)]);
+  lineage.consider(5, true);
+  assert.equal(lineage.undecided(), [5]);
+  assert.is(lineage.of(4), makeWindow(4).manifest.version);
+  lineage.forgetBelow(6);
+  assert.equal(lineage.undecided(), []);
+});
+
+test.run();
