@@ -108,6 +108,10 @@ const MATCH_MS: Milliseconds = 8_000;
 /** While looking, samples come in this step at most; on standby, and when somebody differs, much less often: a sample costs as much as a viewer. */
 const SURVEY_STEP_MS: Milliseconds = 500;
 const STANDBY_SURVEY_MS: Milliseconds = 30_000;
+/** Two samples asked for on standby in vain. */
+const UNSHOWN_MS: Milliseconds = 2 * STANDBY_SURVEY_MS + 10_000;
+/** Who stands by says so again at this step; people forget a conflict that nobody speaks of. */
+const REPORT_MS: Milliseconds = 5_000;
 /** Samples per step: at first enough for a comparison that needs two seconds of media. */
 const SURVEY_WINDOWS = 6;
 /** What is held while looking: a group of pictures and the seconds that looking takes. */
@@ -152,6 +156,7 @@ export class AlignedCutter {
   #theirBase: number | undefined;
   #newestSurveyed: SurveyedWindow | undefined;
   #surveyedMs: Milliseconds = Number.NEGATIVE_INFINITY;
+  #sampledMs: Milliseconds = Number.NEGATIVE_INFINITY;
   /** Where this connection's times were put: time = raw + this, before wraps. */
   #offsetMs: Milliseconds = 0;
   #lastTimeMs: Milliseconds | undefined;
@@ -166,6 +171,7 @@ export class AlignedCutter {
   /** Our own server is the one that has shifted its times. */
   #lostPlace = false;
   #contestedMs: Milliseconds = Number.NEGATIVE_INFINITY;
+  #reportedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #movedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   /** The source said that it ends. */
   #ended = false;
@@ -236,6 +242,7 @@ export class AlignedCutter {
     this.#theirBase = base;
     addFrames(this.#theirs, tags, window.startMs);
     if (window.number >= (this.#newestSurveyed?.number ?? 0)) this.#newestSurveyed = window;
+    this.#sampledMs = nowMs;
     if (this.#state === 'looking' || this.#state === 'standby') this.#decide();
     else if (this.#onAir && this.#doubt !== undefined) this.#compare(window);
     return this.#take();
@@ -341,11 +348,16 @@ export class AlignedCutter {
       if (knowsFloor) this.#lead('the other publishers have stopped', place);
       return;
     }
+    // Claims of windows that nobody can show are no reason to stay off the air.
+    const unshownMs = this.#nowMs - Math.max(this.#sampledMs, this.#sinceMs);
+    if (unshownMs > (this.#newestSurveyed ? UNSHOWN_MS : MATCH_MS)) return this.#lead('nobody shows a signed window', place);
     if (this.#state === 'looking' && lookedMs > MATCH_MS && outlook.quietMs < STALL_MS) {
       this.#enter('standby', 'the swarm shows other content than this source, or its times do not fit: not publishing');
-      if (this.#newestSurveyed) this.#report(this.#newestSurveyed);
+      this.#reportedMs = Number.NEGATIVE_INFINITY;
     }
     this.#survey(this.#state === 'standby' ? STANDBY_SURVEY_MS : SURVEY_STEP_MS);
+    if (this.#state === 'standby' && this.#newestSurveyed && this.#nowMs - this.#reportedMs >= REPORT_MS)
+      this.#report(this.#newestSurveyed);
   }
 
   /** Our frames among those of others, or among our own of the last minute. */
@@ -525,6 +537,7 @@ export class AlignedCutter {
   }
 
   #report({ number, publisher }: SurveyedWindow): void {
+    this.#reportedMs = this.#nowMs;
     this.#effects.push({ kind: 'conflict', number, publisher });
   }
 

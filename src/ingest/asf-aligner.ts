@@ -19,6 +19,7 @@ const FLOOR_PATIENCE_MS: Milliseconds = 1_000;
 const MATCH_MS: Milliseconds = 8_000;
 const SURVEY_STEP_MS: Milliseconds = 500;
 const STANDBY_SURVEY_MS: Milliseconds = 30_000;
+const REPORT_MS: Milliseconds = 5_000;
 const PROMISE_MS: Milliseconds = 4_000;
 const HELD_WINDOWS_MAX = 40;
 const SAMPLES = 2;
@@ -37,6 +38,7 @@ export class AsfAligner {
   #lastNumber: WindowNumber = -1;
   #doubted = false;
   #contestedMs: Milliseconds = Number.NEGATIVE_INFINITY;
+  #reportedMs: Milliseconds = Number.NEGATIVE_INFINITY;
 
   constructor(cutter: AsfCutter) {
     this.#cutter = cutter;
@@ -131,9 +133,10 @@ export class AsfAligner {
     }
     if (this.#state === 'looking' && lookedMs > MATCH_MS && this.#newest) {
       this.#enter('standby', 'the swarm shows another stream than this source: not publishing');
-      this.#report(this.#newest);
+      this.#reportedMs = Number.NEGATIVE_INFINITY;
     }
     this.#survey(this.#state === 'standby' ? STANDBY_SURVEY_MS : SURVEY_STEP_MS);
+    if (this.#state === 'standby' && this.#newest && this.#nowMs - this.#reportedMs >= REPORT_MS) this.#report(this.#newest);
   }
 
   /** What was added to the packet numbers of our epoch, if the window is of it. */
@@ -200,6 +203,7 @@ export class AsfAligner {
   }
 
   #report({ number, publisher }: SurveyedWindow): void {
+    this.#reportedMs = this.#nowMs;
     this.#effects.push({ kind: 'conflict', number, publisher });
   }
 

@@ -195,7 +195,9 @@ export class StationChannel implements LocalChannel, ChannelSink {
   }
 
   conflict(number: WindowNumber, publisher: Uint8Array): void {
-    this.#swarm.noteConflict(number, [this.publisherKey, publisher]);
+    const standsBy = this.#alignment?.state === 'standby';
+    this.#swarm.noteConflict(number, standsBy ? [publisher, this.publisherKey] : [this.publisherKey, publisher]);
+    if (standsBy) this.#swarm.command({ kind: 'dissent', number });
   }
 
   get numbering(): AsfNumbering | undefined {

@@ -4,14 +4,15 @@
  * A map that names another content is hearsay; the manifest behind it is asked for, and only a valid signature makes a conflict of it. Asked now and
  * then, not at every window: two publishers that differ do so twice a second.
  */
-import { copyOf } from '../../kernel/bytes.js';
+import { copyOf, sameBytes } from '../../kernel/bytes.js';
 import { Malformed } from '../../kernel/errors.js';
 import type { ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import { DISSENT_DOMAIN, decodeDissent, signDissent } from './dissent.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { WindowAvailability } from './live-message.js';
 import { decodeManifest } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
-import { isAdmitted } from './offences.js';
+import { isAdmitted, noteRefused } from './offences.js';
 
 /** Between two requests for evidence. */
 const EVIDENCE_STEP_MS: Milliseconds = 3_000;
@@ -63,6 +64,29 @@ export class ConflictWatch {
     const publishers = [this.#context.signerOf(own.manifest), this.#context.signerOf(manifest)] as const;
     this.#context.emit({ kind: 'conflict', number: manifest.number, publishers });
     return true;
+  }
+
+  /** Tells all neighbours that this publisher stands by. */
+  dissent(number: WindowNumber): void {
+    const { options, certificate, maySign, neighbours } = this.#context;
+    if (!options.signer || !maySign) return;
+    const { bytes } = signDissent(number, options.channel, options.signer, certificate);
+    for (const neighbour of neighbours.values()) this.#context.send(neighbour, { kind: 'dissent', bytes });
+  }
+
+  /** A publisher says that it stands by. Its signature is looked at now and then, as for any evidence. */
+  onDissent(neighbour: Neighbour, bytes: Uint8Array): void {
+    const { nowMs, buffer } = this.#context;
+    const followed = [...buffer.windows()].at(-1);
+    if (!followed || nowMs - neighbour.dissentMs < EVIDENCE_STEP_MS) return;
+    neighbour.dissentMs = nowMs;
+    const dissent = decodeDissent(copyOf(bytes));
+    if (dissent instanceof Malformed) return this.#context.accuse(neighbour, dissent.reason);
+    const judgement = this.#context.authority.judge(DISSENT_DOMAIN, dissent);
+    if (judgement !== 'valid')
+      return noteRefused(this.#context, neighbour, 'a dissent', { judgement, signed: dissent, serial: neighbour.readSerial });
+    const publishers = [this.#context.signerOf(followed.manifest), this.#context.signerOf(dissent)] as const;
+    if (!sameBytes(...publishers)) this.#context.emit({ kind: 'conflict', number: Math.min(dissent.number, followed.number), publishers });
   }
 
   /** A window that waited for others to confirm it was not confirmed. */

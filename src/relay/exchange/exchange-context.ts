@@ -92,8 +92,8 @@ export class ExchangeContext {
   }
 
   /** Public key of the publisher that signed it. */
-  signerOf(manifest: Manifest): Uint8Array {
-    return manifest.signer ?? this.options.owner;
+  signerOf({ signer }: Pick<Manifest, 'signer'>): Uint8Array {
+    return signer ?? this.options.owner;
   }
 
   /** The neighbour is banned at the end of this step. */

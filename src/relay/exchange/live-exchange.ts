@@ -180,6 +180,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       this.#context.onAir = command.onAir;
       return this.#announcer.tellPublishers();
     }
+    if (command.kind === 'dissent') return this.#watch.dissent(command.number);
     if (command.kind === 'survey') return this.#survey.begin(command.count);
     if (command.kind === 'describe') return this.#description.describe(command.metadata);
     if (command.kind === 'revoke') return this.#revocations.revoke(command.bytes);
@@ -264,6 +265,8 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       case 'refuse':
         this.#survey.refused(neighbour, message.window);
         return this.#requester.onRefusal(neighbour, message);
+      case 'dissent':
+        return this.#watch.onDissent(neighbour, message.bytes);
       case 'info':
         return this.#description.onInfo(neighbour, message.bytes);
       case 'revocations':

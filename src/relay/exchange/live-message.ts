@@ -12,6 +12,7 @@
  * | 6    | refuse   | why u8 (0 busy, 1 not held), window u32, eta u16 ms, pieces u16… to the end                            |
  * | 7    | info     | signed stream info to the end                                                                          |
  * | 8    | revocations | signed revocation list to the end                                                                   |
+ * | 9    | dissent  | signed dissent to the end                                                                               |
  *
  * A map entry is a run of windows or one window in part. Its first byte says which:
  * 0: run, all pieces held: first window u32, count u8, then per window u16 = piece count | 0x8000 when it holds a key frame, and u32 = content
@@ -71,7 +72,8 @@ export type LiveMessage =
       readonly pieces: readonly PieceIndex[];
     }
   | { readonly kind: 'info'; readonly bytes: Uint8Array }
-  | { readonly kind: 'revocations'; readonly bytes: Uint8Array };
+  | { readonly kind: 'revocations'; readonly bytes: Uint8Array }
+  | { readonly kind: 'dissent'; readonly bytes: Uint8Array };
 
 const MAP_FULL = 1;
 const MAP_ON_AIR = 2;
@@ -88,6 +90,7 @@ export const TRAFFIC_KIND = {
   cancel: 'request',
   refuse: 'request',
   info: 'control',
+  dissent: 'control',
   revocations: 'control',
 } as const;
 
@@ -133,6 +136,8 @@ function encodeLiveMessage(message: LiveMessage): Uint8Array {
       return new ByteWriter(1 + message.bytes.length).uint8(7).bytes(message.bytes).finish();
     case 'revocations':
       return new ByteWriter(1 + message.bytes.length).uint8(8).bytes(message.bytes).finish();
+    case 'dissent':
+      return new ByteWriter(1 + message.bytes.length).uint8(9).bytes(message.bytes).finish();
   }
 }
 
@@ -224,6 +229,8 @@ function decodeBody(type: number, reader: ByteReader): LiveMessage | Malformed {
       return { kind: 'info', bytes: reader.rest() };
     case 8:
       return { kind: 'revocations', bytes: reader.rest() };
+    case 9:
+      return { kind: 'dissent', bytes: reader.rest() };
     default:
       return new Malformed(`live message of unknown type ${type}`);
   }

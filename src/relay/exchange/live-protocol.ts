@@ -11,6 +11,8 @@ export type LiveCommand =
   /** A publisher's cutter has finished a window. */
   /** `confirm`: only once somebody else has announced the same content, or nobody has announced any for a moment. */
   | { readonly kind: 'publish'; readonly content: WindowContent; readonly confirm?: boolean }
+  /** This publisher stands by: the swarm shows other content than its source, last seen in this window. Neighbours are told. */
+  | { readonly kind: 'dissent'; readonly number: WindowNumber }
   /** A publisher begins to make windows, or ceases to. */
   | { readonly kind: 'on-air'; readonly onAir: boolean }
   /** A publisher wants to see this many of the newest windows of others. */

@@ -36,6 +36,8 @@ export class Neighbour {
   shown: WindowNumber = -1;
   /** Of a publisher: how much later than ours its windows are shown, on average. */
   lagMs: Milliseconds = 0;
+  /** When a dissent of it was last looked at. */
+  dissentMs: Milliseconds = Number.NEGATIVE_INFINITY;
   /** It says that it makes windows at the moment. */
   onAir = false;
   /** Drawn by it at random, as its hello says; orders publishers. */
@@ -168,6 +170,7 @@ function workOf(message: LiveMessage): number {
       return 1 + message.pieces.length;
     case 'manifest':
     case 'info':
+    case 'dissent':
     case 'revocations':
       return SIGNATURE_WORK;
     default:

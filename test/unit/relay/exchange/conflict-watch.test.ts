@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConflictWatch } from '../../../../src/relay/exchange/conflict-watch.js';
+import { signDissent } from '../../../../src/relay/exchange/dissent.js';
 import type { ExchangeContext } from '../../../../src/relay/exchange/exchange-context.js';
 import type { LiveEvent } from '../../../../src/relay/exchange/live-exchange.js';
 import {
@@ -104,6 +105,23 @@ test('a window that was not confirmed is told of at once', () => {
   const { context, watch } = setUp(true);
   watch.deny(7);
   assert.equal(events(context), [{ kind: 'doubt', number: 7, published: false }]);
+});
+
+test('a publisher that stands by says so to all, and is named beside the one that is followed', () => {
+  const { context, watch } = setUp(true);
+  addNeighbour(context, 'y');
+  watch.dissent(4);
+  const [told] = sentOf(context.takeEffects(), 'dissent');
+  assert.ok(told);
+  const viewer = setUp();
+  const { bytes } = signDissent(4, CHANNEL, PUBLISHER, CERTIFICATE);
+  viewer.watch.onDissent(viewer.x, bytes);
+  viewer.watch.onDissent(viewer.x, bytes);
+  assert.equal(events(viewer.context), [{ kind: 'conflict', number: 4, publishers: [OWNER.publicKey, PUBLISHER.publicKey] }]);
+  viewer.context.nowMs += 5_000;
+  viewer.watch.onDissent(viewer.x, signDissent(4, CHANNEL, STRANGER, null).bytes);
+  assert.equal(events(viewer.context), []);
+  assert.is(viewer.x.offences, 1);
 });
 
 test.run();
