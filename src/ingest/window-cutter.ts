@@ -3,7 +3,7 @@
  *
  * Window n holds the tags whose time lies in [n·W, (n+1)·W) of the channel's timeline, plus a constant that only changes at a
  * discontinuity. Two publishers of one source therefore make byte-identical windows with equal numbers, from the first window that
- * both saw whole. The rules are those of the protocols sheet, 4.6 B, with measured departures (docs/decisions/0002-windows.md and 0008-redundancy.md):
+ * both saw whole. The rules are those of the protocols sheet, 4.6 B, with measured departures (docs/decisions/0002-windows.md and 0009-redundancy.md):
  *
  * - Cuts lie on a time grid instead of at key frames, because a window must not be as long as the encoder's GOP (ffmpeg's default
  *   is 10 s) if the delay is to stay under it; key frames are marked inside the window instead.

@@ -72,9 +72,9 @@ function exampleMessages(): readonly LiveMessage[] {
       full: true,
       tail: 5,
       windows: [
-        { ...whole, number: 5, pieceCount: 3, key: true },
-        { ...whole, number: 6, pieceCount: 2 },
-        { number: 7, pieceCount: 3, key: false, held },
+        { ...whole, number: 5, pieceCount: 3, key: true, version: 0x0a0b0c0d },
+        { ...whole, number: 6, pieceCount: 2, version: 0x0a0b0c0e },
+        { number: 7, pieceCount: 3, key: false, held, version: 0x0a0b0c0f },
       ],
     },
     {

@@ -139,7 +139,7 @@ test('times that do not fit are the longest that do', () => {
 
 const MALFORMED: readonly [title: string, bytes: Uint8Array][] = [
   ['nothing', new Uint8Array()],
-  ['an unknown type', Uint8Array.of(9)],
+  ['an unknown type', Uint8Array.of(10)],
   ['a hello cut off', Uint8Array.of(0, 1)],
   ['a request cut off', Uint8Array.of(2, 0, 0, 0)],
   ['a map entry of unknown type', Buffer.from('010000000003' + '030000000501', 'hex')],
