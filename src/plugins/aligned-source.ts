@@ -91,7 +91,7 @@ export class AlignedSource {
           this.#sink.survey(effect.count);
           break;
         case 'state':
-          this.#log.info(`the source is ${effect.state}: ${effect.detail}`);
+          this.#log.info(`among the publishers of the channel: ${effect.state}`, { because: effect.detail });
           this.#sink.report({ state: effect.state, detail: effect.detail, offsetMs: this.#cutter.offsetMs });
           break;
         case 'conflict':

@@ -120,7 +120,7 @@ export class PulledSource implements ChannelSource {
           this.#sink?.survey(effect.count);
           break;
         case 'state':
-          this.#options.log.info(`the source is ${effect.state}: ${effect.detail}`);
+          this.#options.log.info(`among the publishers of the channel: ${effect.state}`, { because: effect.detail });
           this.#sink?.report({ state: effect.state, detail: effect.detail, offsetMs: 0 });
           break;
         case 'conflict':
