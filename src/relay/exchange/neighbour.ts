@@ -1,7 +1,7 @@
 /**
  * All that the exchange remembers of one neighbour: what it holds, how fast it answers, what it was told, how it behaved.
  */
-import type { Bytes, ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import { BufferMap } from './buffer-map.js';
 import type { LiveMessage } from './live-message.js';
 import { WaitTime } from './wait-time.js';
@@ -77,6 +77,8 @@ export class Neighbour {
   unansweredSinceMs: Milliseconds = 0;
   /** Windows whose manifest was asked of it, with the list it had been told of by then. */
   readonly #manifestsAsked = new Map<WindowNumber, number>();
+  /** Requests that were called off, by window; of windows in the buffer's reach, so bounded by it. */
+  readonly #calledOff = new Map<WindowNumber, Set<PieceIndex>>();
   #proven = false;
   #failures = 0;
   #work = WORK_BURST;
@@ -151,8 +153,20 @@ export class Neighbour {
     this.brokenPromises = Math.max(0, this.brokenPromises - 1);
   }
 
+  /** A request to it has been called off; its answer may be on its way already. */
+  noteCalledOff(window: WindowNumber, piece: PieceIndex): void {
+    const pieces = this.#calledOff.get(window) ?? new Set();
+    this.#calledOff.set(window, pieces.add(piece));
+  }
+
+  /** Whether a piece that is not awaited any more was asked of it before; asked once, it may come once. */
+  takeCalledOff(window: WindowNumber, piece: PieceIndex): boolean {
+    return this.#calledOff.get(window)?.delete(piece) === true;
+  }
+
   /** Windows below this one are gone here. */
   forgetBelow(tail: WindowNumber): void {
+    for (const window of this.#calledOff.keys()) if (window < tail) this.#calledOff.delete(window);
     this.map.forgetBelow(tail);
     for (const number of this.#manifestsAsked.keys()) if (number < tail) this.#manifestsAsked.delete(number);
     for (const number of this.news) if (number < tail) this.news.delete(number);

@@ -73,7 +73,7 @@ export class Receiver {
 
   onPiece(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
     const { awaited, asked } = this.#requester.onAnswer(neighbour, number, piece, payload.length);
-    if (!asked) neighbour.unasked += 1;
+    if (!asked && !neighbour.takeCalledOff(number, piece)) neighbour.unasked += 1;
     if (neighbour.unasked > UNASKED_MAX) return this.#context.accuse(neighbour, 'pieces that nobody asked for');
     const window = this.#context.buffer.get(number);
     if (window?.held.has(piece)) this.duplicateBytes += payload.length;

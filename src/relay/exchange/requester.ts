@@ -310,6 +310,7 @@ export class Requester {
     if (!neighbour) return;
     neighbour.outstanding -= 1;
     neighbour.wait.released(asked.sizeBytes);
+    neighbour.noteCalledOff(download.window, download.piece);
     this.#context.send(neighbour, { kind: 'cancel', window: download.window, pieces: [download.piece] });
   }
 
