@@ -78,7 +78,11 @@ export class Lineage {
     const claims = this.#claims(number);
     const known = this.#choices.get(number);
     const [best] = claims;
-    if (best === undefined) return false;
+    if (best === undefined) {
+      // Numbers that nobody speaks of any more were made up, or are gone; there is no end to those that can be made up.
+      if (!this.#context.maps().some((map) => map.get(number))) this.#choices.delete(number);
+      return false;
+    }
     const current = claims.find(({ version }) => version === known?.version);
     if (current && (!mayChange || current === best || rank(current) === rank(best))) return false;
     const sinceMs = known?.sinceMs ?? nowMs;
