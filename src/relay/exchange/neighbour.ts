@@ -65,6 +65,8 @@ export class Neighbour {
   emptyClaims = 0;
   /** The newest window that it has spoken of. */
   told: WindowNumber | undefined;
+  /** Where, and when, it was first heard to be ahead of what this publisher makes; forgotten once this publisher has got there itself. */
+  ahead: { readonly number: WindowNumber; readonly sinceMs: Milliseconds } | undefined;
   /** Pieces sent to us that nobody asked for. */
   unasked = 0;
   /** Times it refused what it had announced. */
