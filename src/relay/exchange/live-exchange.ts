@@ -275,7 +275,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   }
 
   #onManifest(neighbour: Neighbour, bytes: Uint8Array, ageMs: Milliseconds): void {
-    if (this.#watch.takes(neighbour, bytes)) return;
+    if (this.#publication.takes(neighbour, bytes) || this.#watch.takes(neighbour, bytes)) return;
     if (this.#context.isPublisher && this.#survey.takesManifest(neighbour, bytes)) return;
     this.#receiver.onManifest(neighbour, bytes, ageMs, this.#delivery.lowestWanted);
   }
