@@ -15,7 +15,7 @@
  *
  * **Finding the place.** Windows of the swarm are sampled (the exchange fetches them like any viewer, so they are signed) and their frames compared
  * with ours by content (`timeline-match.ts`). **Nobody there**: we go on with our own times, if they go on where we stopped, or else begin a run above
- * every number that anybody has signed. **They fell silent**: whoever published has stopped for `STALL_MS`; we take over in the same way.
+ * every number that anybody has signed. **They fell silent**: whoever published has stopped for `stallMs`; we take over in the same way.
  *
  * **Two at once.** Publishers that began without seeing each other notice it by windows of other content, or of numbers they do not know. They
  * compare; if it is one source, the one whose numbers are lower moves to the other's timeline, at equal numbers the one with the lower key stays. Both decide
@@ -94,17 +94,17 @@ export type AlignmentEffect =
 const LOOK_MS: Milliseconds = 2_000;
 /** Servers send what they keep for joiners first; where the source stands now shows behind that. */
 const CACHE_MS: Milliseconds = 500;
-/** Others publish twice a second; silent for this long, they have stopped. */
-export const STALL_MS: Milliseconds = 1_500;
+/** Silent for a window and this much longer, others have stopped. */
+const STALL_MARGIN_MS: Milliseconds = 1_000;
 /** Publishers that wait for the same silence go on the air one after the other: the first one's windows are there to be compared by then. */
 const TURN_MS: Milliseconds = 800;
 const TURNS_MAX = 3;
-/** Who goes on the air in the middle of a source leaves out a second or two before its first window. */
-const PROMISE_MS: Milliseconds = 4_000;
+/** Who goes on the air in the middle of a source leaves out a window or two, and a second or two, before its first one. */
+const PROMISE_MARGIN_MS: Milliseconds = 3_000;
 /** Signed numbers are waited for so much longer before we go on above what we know. */
 const FLOOR_PATIENCE_MS: Milliseconds = 1_000;
-/** Content that could not be found in so much time of an advancing swarm is other content. */
-const MATCH_MS: Milliseconds = 8_000;
+/** Content that could not be found in two windows and so much more time of an advancing swarm is other content. */
+const MATCH_MARGIN_MS: Milliseconds = 7_000;
 /** While looking, samples come in this step at most; on standby, and when somebody differs, much less often: a sample costs as much as a viewer. */
 const SURVEY_STEP_MS: Milliseconds = 500;
 const STANDBY_SURVEY_MS: Milliseconds = 30_000;
@@ -176,8 +176,15 @@ export class AlignedCutter {
   /** The source said that it ends. */
   #ended = false;
 
+  readonly #stallMs: Milliseconds;
+  readonly #promiseMs: Milliseconds;
+  readonly #matchMs: Milliseconds;
+
   constructor(options: AlignedCutterOptions) {
     this.#options = options;
+    this.#stallMs = stallMs(options.windowMs);
+    this.#promiseMs = promiseMs(options.windowMs);
+    this.#matchMs = matchMs(options.windowMs);
     this.#cutter = new WindowCutter({ windowMs: options.windowMs, firstNumber: options.firstNumber });
     this.#fresh = new FrameIndex(options.hasher);
     this.#own = new FrameIndex(options.hasher);
@@ -343,17 +350,17 @@ export class AlignedCutter {
     if (this.#isPromised(outlook)) return this.#survey(SURVEY_STEP_MS);
     if (this.#nobodyThere(outlook)) return this.#lead('nobody else is publishing', place);
     const lookedMs = this.#nowMs - this.#sinceMs;
-    if (Math.min(outlook.quietMs, lookedMs) >= STALL_MS + turnMs(outlook.before)) {
+    if (Math.min(outlook.quietMs, lookedMs) >= this.#stallMs + turnMs(outlook.before)) {
       this.#survey(SURVEY_STEP_MS);
       const newest = Math.max(this.#newestSurveyed?.number ?? -1, this.#cutter.lowestNumber - 1);
-      const knowsFloor = newest >= (outlook.head ?? 0) || Math.min(outlook.quietMs, lookedMs) >= STALL_MS + FLOOR_PATIENCE_MS;
+      const knowsFloor = newest >= (outlook.head ?? 0) || Math.min(outlook.quietMs, lookedMs) >= this.#stallMs + FLOOR_PATIENCE_MS;
       if (knowsFloor) this.#lead('the other publishers have stopped', place);
       return;
     }
     // Claims of windows that nobody can show are no reason to stay off the air.
     const unshownMs = this.#nowMs - Math.max(this.#sampledMs, this.#sinceMs);
-    if (unshownMs > (this.#newestSurveyed ? UNSHOWN_MS : MATCH_MS)) return this.#lead('nobody shows a signed window', place);
-    if (this.#state === 'looking' && lookedMs > MATCH_MS && outlook.quietMs < STALL_MS) {
+    if (unshownMs > (this.#newestSurveyed ? UNSHOWN_MS : this.#matchMs)) return this.#lead('nobody shows a signed window', place);
+    if (this.#state === 'looking' && lookedMs > this.#matchMs && outlook.quietMs < this.#stallMs) {
       this.#enter('standby', 'the swarm shows other content than this source, or its times do not fit: not publishing');
       this.#reportedMs = Number.NEGATIVE_INFINITY;
     }
@@ -380,20 +387,20 @@ export class AlignedCutter {
   }
 
   get #othersPublish(): boolean {
-    return this.#outlook !== undefined && this.#outlook.quietMs < STALL_MS;
+    return this.#outlook !== undefined && this.#outlook.quietMs < this.#stallMs;
   }
 
   /** Another publisher has gone on the air and shows nothing yet: its first windows are worth waiting for. */
   #isPromised({ onAir, head, quietMs }: SwarmOutlook): boolean {
-    const isSilent = head === null || quietMs >= STALL_MS;
-    return isSilent && onAir > 0 && Math.min(quietMs, this.#nowMs - this.#sinceMs) < PROMISE_MS;
+    const isSilent = head === null || quietMs >= this.#stallMs;
+    return isSilent && onAir > 0 && Math.min(quietMs, this.#nowMs - this.#sinceMs) < this.#promiseMs;
   }
 
   #nobodyThere({ upMs, head, publishers, before, quietMs }: SwarmOutlook): boolean {
     if (before > 0 && this.#nowMs - this.#sinceMs < turnMs(before)) return false;
     if (upMs < LOOK_MS || (this.#connection === 'pull' && this.#nowMs - this.#sinceMs < CACHE_MS)) return false;
     if (head === null) return true;
-    return publishers === 0 && head < this.#cutter.lowestNumber && quietMs >= STALL_MS;
+    return publishers === 0 && head < this.#cutter.lowestNumber && quietMs >= this.#stallMs;
   }
 
   #align(deltaMs: Milliseconds, base: number): void {
@@ -580,6 +587,21 @@ export class AlignedCutter {
     this.#effects = [];
     return effects;
   }
+}
+
+/** How long others may be silent before they count as stopped. */
+export function stallMs(windowMs: Milliseconds): Milliseconds {
+  return windowMs + STALL_MARGIN_MS;
+}
+
+/** How long the first windows of one who has just gone on the air are waited for. */
+export function promiseMs(windowMs: Milliseconds): Milliseconds {
+  return 2 * windowMs + PROMISE_MARGIN_MS;
+}
+
+/** How long content is looked for in the swarm before it counts as other content. */
+export function matchMs(windowMs: Milliseconds): Milliseconds {
+  return 2 * windowMs + MATCH_MARGIN_MS;
 }
 
 /** How long those who go first are given. */

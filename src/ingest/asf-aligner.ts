@@ -9,24 +9,32 @@ import { sameBytes } from '../kernel/bytes.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Milliseconds, WindowNumber } from '../kernel/units.js';
 import { decodeAsfWindow } from '../media/asf-window.js';
-import { type AlignmentEffect, type AlignmentState, STALL_MS, type SurveyedWindow, type SwarmOutlook, turnMs } from './aligned-cutter.js';
+import {
+  type AlignmentEffect,
+  type AlignmentState,
+  matchMs,
+  promiseMs,
+  type SurveyedWindow,
+  type SwarmOutlook,
+  stallMs,
+  turnMs,
+} from './aligned-cutter.js';
 import type { AsfCut, AsfCutter } from './asf-cutter.js';
 import type { CutWindow } from './window-cutter.js';
 
 /** As for FLV sources; see `aligned-cutter.ts`. */
 const LOOK_MS: Milliseconds = 2_000;
 const FLOOR_PATIENCE_MS: Milliseconds = 1_000;
-const MATCH_MS: Milliseconds = 8_000;
 const SURVEY_STEP_MS: Milliseconds = 500;
 const STANDBY_SURVEY_MS: Milliseconds = 30_000;
 const REPORT_MS: Milliseconds = 5_000;
-const PROMISE_MS: Milliseconds = 4_000;
 const HELD_WINDOWS_MAX = 40;
 const SAMPLES = 2;
 const BASE_STEP = 16;
 
 export class AsfAligner {
   readonly #cutter: AsfCutter;
+  readonly #stallMs: Milliseconds;
   #state: AlignmentState = 'waiting';
   #effects: AlignmentEffect[] = [];
   #nowMs: Milliseconds = 0;
@@ -42,6 +50,7 @@ export class AsfAligner {
 
   constructor(cutter: AsfCutter) {
     this.#cutter = cutter;
+    this.#stallMs = stallMs(cutter.windowMs);
   }
 
   get state(): AlignmentState {
@@ -121,17 +130,17 @@ export class AsfAligner {
     const lookedMs = this.#nowMs - this.#sinceMs;
     const { upMs, head, publishers, onAir, before, quietMs } = outlook;
     // Another publisher has gone on the air and shows nothing yet.
-    if (onAir > 0 && (head === null || quietMs >= STALL_MS) && Math.min(quietMs, lookedMs) < PROMISE_MS)
+    if (onAir > 0 && (head === null || quietMs >= this.#stallMs) && Math.min(quietMs, lookedMs) < promiseMs(this.#cutter.windowMs))
       return this.#survey(SURVEY_STEP_MS);
-    const isAlone = head === null || (publishers === 0 && head <= this.#lastNumber && quietMs >= STALL_MS);
+    const isAlone = head === null || (publishers === 0 && head <= this.#lastNumber && quietMs >= this.#stallMs);
     if (upMs >= LOOK_MS && lookedMs >= turnMs(before) && isAlone) return this.#lead('nobody else is publishing');
-    if (Math.min(quietMs, lookedMs) >= STALL_MS + turnMs(before)) {
+    if (Math.min(quietMs, lookedMs) >= this.#stallMs + turnMs(before)) {
       this.#survey(SURVEY_STEP_MS);
-      const knowsFloor = (this.#newest?.number ?? -1) >= (head ?? 0) || Math.min(quietMs, lookedMs) >= STALL_MS + FLOOR_PATIENCE_MS;
+      const knowsFloor = (this.#newest?.number ?? -1) >= (head ?? 0) || Math.min(quietMs, lookedMs) >= this.#stallMs + FLOOR_PATIENCE_MS;
       if (knowsFloor) this.#lead('the other publishers have stopped');
       return;
     }
-    if (this.#state === 'looking' && lookedMs > MATCH_MS && this.#newest) {
+    if (this.#state === 'looking' && lookedMs > matchMs(this.#cutter.windowMs) && this.#newest) {
       this.#enter('standby', 'the swarm shows another stream than this source: not publishing');
       this.#reportedMs = Number.NEGATIVE_INFINITY;
     }

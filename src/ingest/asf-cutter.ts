@@ -151,6 +151,11 @@ export class AsfCutter {
     if (options.numbering) this.#remember(options.numbering);
   }
 
+  /** What a window is to last; one of a source below its own maximum rate lasts longer. */
+  get windowMs(): Milliseconds {
+    return this.#options.windowMs;
+  }
+
   /** Packets that went into no window: without a header, too long, or behind their window's end. Repeated ones do not count. */
   get droppedPackets(): number {
     return this.#droppedPackets;

@@ -188,4 +188,17 @@ test('samples from before a break, come late, do not lead a publisher back to nu
   assert.ok(Math.min(...published) > newest.number, `${published[0]} after ${newest.number}`);
 });
 
+test('the length of a window does not matter', () => {
+  const runMs = 120_000;
+  const source = encoderTags(0, runMs, { startTimeMs: 12_345 });
+  for (const windowMs of [100, 2_000, 10_000]) {
+    const publishers = [new SimPublisher('a', 1, 0, windowMs), new SimPublisher('b', 2, 0, windowMs)];
+    publishers[0]?.connect(source, { fromMs: 1_000, untilMs: runMs, times: 'rebased' });
+    publishers[1]?.connect(source, { fromMs: 33_333, untilMs: runMs, times: 'rebased' });
+    runPublishers(publishers, runMs);
+    assert.is(publishers[1]?.cutter.state, 'aligned', `windows of ${windowMs} ms: ${publishers[1]?.states.join(' ')}`);
+    agree(publishers, 0, 4, 1);
+  }
+});
+
 test.run();

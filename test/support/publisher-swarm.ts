@@ -78,11 +78,11 @@ export class SimPublisher {
   #othersHead = -1;
   #othersHeadMs = Number.NEGATIVE_INFINITY;
 
-  constructor(name: string, keyByte: number, bornMs: number) {
+  constructor(name: string, keyByte: number, bornMs: number, windowMs = WINDOW_MS) {
     this.name = name;
     this.#bornMs = bornMs;
     this.#key = new Uint8Array(32).fill(keyByte);
-    this.cutter = new AlignedCutter({ windowMs: WINDOW_MS, hasher: nodeHasher, publisherKey: () => this.#key, firstNumber: 0 });
+    this.cutter = new AlignedCutter({ windowMs, hasher: nodeHasher, publisherKey: () => this.#key, firstNumber: 0 });
   }
 
   get key(): Uint8Array {
