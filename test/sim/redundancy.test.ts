@@ -6,6 +6,7 @@ import { signCertificate } from '../../src/relay/exchange/certificate.js';
 import type { WindowContent } from '../../src/relay/exchange/manifest.js';
 import { type Fellow, type LiveWorld, WORLD_START_MS } from '../../src/sim/live-world.js';
 import type { SimPeer } from '../../src/sim/sim-peer.js';
+import { LIVE_PARAMETERS } from '../support/live-parameters.js';
 import { BYTES_PER_SECOND, CHANNEL, makeWorld, missingWindows, OWNER } from '../support/live-world-fixture.js';
 
 const WINDOW_MS = 500;
@@ -69,6 +70,19 @@ test('a second publisher adds no traffic of viewers, and a few percent of upload
   assert.ok(two.copies <= one.copies * 1.05, `${two.copies} copies with two, ${one.copies} with one`);
   assert.ok(four.copies <= one.copies * 1.1, `${four.copies} copies with four, ${one.copies} with one`);
   assert.ok(two.viewerBytes <= one.viewerBytes * 1.01, `${two.viewerBytes} to viewers with two, ${one.viewerBytes} with one`);
+});
+
+test('nor does it with long windows', () => {
+  const measure = (fellows: number): number => {
+    const parameters = { ...LIVE_PARAMETERS, windowMs: 2_000 };
+    const world = makeWorld({ seed: 5, bytesPerSecond: BYTES_PER_SECOND, publisherUpBytesPerSecond: BYTES_PER_SECOND * 3, parameters });
+    for (let index = 0; index < fellows; index++) world.addFellow(`fellow ${index}`, { behindMs: 30 });
+    for (let index = 0; index < 8; index++) world.join(`viewer ${index}`);
+    world.run(40_000);
+    return publishers(world).reduce((sum, { up }) => sum + up.payloadBytes, 0) / mediaBytes(world);
+  };
+  const [one, two] = [measure(0), measure(1)];
+  assert.ok(two <= one * 1.1, `${two} copies with two, ${one} copies with one`);
 });
 
 test('both publishers of a pair carry their part', () => {

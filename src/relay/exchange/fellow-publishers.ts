@@ -9,8 +9,8 @@ import type { Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.
 import type { ExchangeContext } from './exchange-context.js';
 import type { Neighbour } from './neighbour.js';
 
-/** A publisher that said nothing for this long does not count: it says something at every window. */
-const ALIVE_MS: Milliseconds = 1_200;
+/** A publisher that said nothing for a window and this much longer does not count: it says something at every window. */
+const ALIVE_MARGIN_MS: Milliseconds = 700;
 /** Who has not shown the window before this one is left out: it is frozen, or too far behind to be of help. */
 const BEHIND_WINDOWS_MAX = 1;
 
@@ -50,10 +50,11 @@ export class FellowPublishers {
 
   /** Who shares this window now. */
   partIn(number: WindowNumber): Part {
-    const { neighbours, nowMs } = this.#context;
+    const { neighbours, nowMs, parameters } = this.#context;
+    const aliveMs = parameters.windowMs + ALIVE_MARGIN_MS;
     const fellows = [...neighbours.values()].filter(
       ({ publisher, lastHeardMs, map }) =>
-        publisher && nowMs - lastHeardMs < ALIVE_MS && map.head !== undefined && map.head + BEHIND_WINDOWS_MAX >= number,
+        publisher && nowMs - lastHeardMs < aliveMs && map.head !== undefined && map.head + BEHIND_WINDOWS_MAX >= number,
     );
     // Not `undefined`: a sort puts that last without asking.
     const order: readonly (Neighbour | null)[] = [null, ...fellows].sort((a, b) => (a?.rank ?? this.rank) - (b?.rank ?? this.rank));
