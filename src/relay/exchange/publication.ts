@@ -71,8 +71,9 @@ export class Publication {
     const manifest = signManifest(content, options.channel, parameters.pieceBytes, options.hasher, options.signer, certificate);
     this.#context.authority.noteKept(certificate);
     const { count, lagMs } = this.#fellows.partIn(manifest.number);
-    // Without another publisher at work nobody can confirm anything.
-    if (!confirm || count === 1) return this.#release(manifest, content.bytes);
+    // Without another publisher at work nobody can confirm anything. What waits goes first: numbers only grow.
+    if (count === 1) for (const number of [...this.#unconfirmed.keys()]) this.#letGo(number);
+    if (count === 1 || (!confirm && this.#unconfirmed.size === 0)) return this.#release(manifest, content.bytes);
     this.#unconfirmed.set(manifest.number, { manifest, bytes: content.bytes, asked: new Set(), proofsAsked: 0 });
     this.#context.schedule(`confirm:${manifest.number}`, Math.min(CONFIRM_MS_MAX, lagMs + CONFIRM_MS));
     for (const number of this.#unconfirmed.keys()) if (this.#unconfirmed.size > UNCONFIRMED_MAX) this.#unconfirmed.delete(number);

@@ -168,4 +168,18 @@ test('a window that is to be confirmed is held back by a signature, not by words
   assert.equal(doubts, [{ kind: 'doubt', number: 5, published: false }]);
 });
 
+test('a window does not overtake one before it that is still to be confirmed', () => {
+  const { context, publication, fellow, name } = setUpPair();
+  publication.publish(makeWindow(4).content, true);
+  fellow.map.update(false, 0, [availability(OTHER_FOUR)]);
+  publication.publish(makeWindow(5).content, false);
+  assert.is(publication.windowsPublished, 0);
+  name('fellow', makeWindow(5));
+  assert.equal([context.buffer.head, publication.windowsPublished], [5, 2]);
+  publication.publish(makeWindow(6).content, true);
+  context.neighbours.delete(fellow.id);
+  publication.publish(makeWindow(7).content, false);
+  assert.is(publication.windowsPublished, 4);
+});
+
 test.run();
