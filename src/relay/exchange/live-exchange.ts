@@ -92,7 +92,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#announcer = new Announcer(context, this.#shares);
     this.#lineage = new Lineage(context);
     this.#fellows = new FellowPublishers(context);
-    this.#watch = new ConflictWatch(context);
+    this.#watch = new ConflictWatch(context, this.#lineage);
     this.#survey = new Survey(context);
     this.#outlook = new SwarmOutlook(context, this.#fellows.rank);
     const [shares, announcer, pending, lineage] = [this.#shares, this.#announcer, this.#pending, this.#lineage];

@@ -70,6 +70,11 @@ export class Requester {
     for (const [holder, windows] of requests) for (const [window, pieces] of windows) this.#sendRequest(holder, window, pieces);
   }
 
+  /** This neighbour has been asked for the piece, and has not answered. */
+  hasAsked(neighbour: Neighbour, window: WindowNumber, piece: PieceIndex): boolean {
+    return this.#downloads.get(window, piece)?.asked.some(({ peer }) => peer === neighbour.id) === true;
+  }
+
   /** A piece of this window is on its way. */
   awaits(window: WindowNumber): boolean {
     return this.#downloads.of(window).length > 0;
