@@ -102,7 +102,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#requester = new Requester({ context, playout: this.#playout, pending, lineage });
     const parts = { context, announcer, requester: this.#requester, pending, lineage };
     this.#receiver = new Receiver(parts);
-    this.#revocations = new Revocations({ ...parts, description: this.#description });
+    this.#revocations = new Revocations({ ...parts, description: this.#description, shares });
     this.#delivery = new Delivery({ ...parts, playout: this.#playout });
   }
 

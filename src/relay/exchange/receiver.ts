@@ -72,11 +72,11 @@ export class Receiver {
   }
 
   onPiece(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
-    const wasCalledOff = !this.#requester.hasAsked(neighbour, number, piece) && neighbour.takeCalledOff(number, piece);
-    // It may have been asked for because another content was wanted then: good if it fits, and nobody's fault if not.
-    if (wasCalledOff && !this.#fits(number, piece, payload)) return;
+    const calledOff = this.#requester.hasAsked(neighbour, number, piece) ? undefined : neighbour.takeCalledOff(number, piece);
+    // Good if it fits, and nobody's fault if not.
+    if (calledOff === 'other-content' && !this.#fits(number, piece, payload)) return;
     const { awaited, asked } = this.#requester.onAnswer(neighbour, number, piece, payload.length);
-    if (!asked && !wasCalledOff) neighbour.unasked += 1;
+    if (!asked && !calledOff) neighbour.unasked += 1;
     if (neighbour.unasked > UNASKED_MAX) return this.#context.accuse(neighbour, 'pieces that nobody asked for');
     const window = this.#context.buffer.get(number);
     if (window?.held.has(piece)) this.duplicateBytes += payload.length;
