@@ -9,13 +9,14 @@ import { Malformed } from '../../kernel/errors.js';
 import type { ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
 import { DISSENT_DOMAIN, decodeDissent, signDissent } from './dissent.js';
 import type { ExchangeContext } from './exchange-context.js';
+import type { Lineage } from './lineage.js';
 import type { WindowAvailability } from './live-message.js';
 import { decodeManifest } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import { isAdmitted, noteRefused } from './offences.js';
 
 /** Between two requests for evidence. */
-const EVIDENCE_STEP_MS: Milliseconds = 3_000;
+const EVIDENCE_STEP_MS: Milliseconds = 2_000;
 /** Between two words to a publisher that somebody differs. */
 const DOUBT_STEP_MS: Milliseconds = 1_000;
 /** How far others may be ahead of a publisher for so long without being on another numbering. */
@@ -23,6 +24,7 @@ const AHEAD_MS: Milliseconds = 4_000;
 
 export class ConflictWatch {
   readonly #context: ExchangeContext;
+  readonly #lineage: Lineage;
   #askedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #asked: { readonly number: WindowNumber; readonly from: ConnectionId } | undefined;
   #doubtedMs: Milliseconds = Number.NEGATIVE_INFINITY;
@@ -30,8 +32,9 @@ export class ConflictWatch {
   #firstOwn: WindowNumber | undefined;
   #lastOwn: WindowNumber | undefined;
 
-  constructor(context: ExchangeContext) {
+  constructor(context: ExchangeContext, lineage: Lineage) {
     this.#context = context;
+    this.#lineage = lineage;
   }
 
   notePublished(number: WindowNumber): void {
@@ -62,7 +65,8 @@ export class ConflictWatch {
     if (!isAdmitted(this.#context, neighbour, manifest) || !own || own.version === manifest.version) return true;
     neighbour.map.noteVersion(manifest.number, manifest.version);
     const publishers = [this.#context.signerOf(own.manifest), this.#context.signerOf(manifest)] as const;
-    this.#context.emit({ kind: 'conflict', number: manifest.number, publishers });
+    const followed = this.#lineage.settle(publishers, manifest.number);
+    this.#context.emit({ kind: 'conflict', number: manifest.number, publishers: followed });
     return true;
   }
 

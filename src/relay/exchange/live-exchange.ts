@@ -92,7 +92,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#announcer = new Announcer(context, this.#shares);
     this.#lineage = new Lineage(context);
     this.#fellows = new FellowPublishers(context);
-    this.#watch = new ConflictWatch(context);
+    this.#watch = new ConflictWatch(context, this.#lineage);
     this.#survey = new Survey(context);
     this.#outlook = new SwarmOutlook(context, this.#fellows.rank, () => this.#survey.newest);
     const [shares, announcer, pending, lineage] = [this.#shares, this.#announcer, this.#pending, this.#lineage];
@@ -102,7 +102,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#requester = new Requester({ context, playout: this.#playout, pending, lineage });
     const parts = { context, announcer, requester: this.#requester, pending, lineage };
     this.#receiver = new Receiver(parts);
-    this.#revocations = new Revocations({ ...parts, description: this.#description });
+    this.#revocations = new Revocations({ ...parts, description: this.#description, shares });
     this.#delivery = new Delivery({ ...parts, playout: this.#playout });
   }
 

@@ -30,6 +30,9 @@ const EMPTY_CLAIMS_MAX = 3;
 /** One that it shows makes up for so much of one that it did not. */
 const PROOF_WEIGHT = 1 / 4;
 
+/** `settled`: it came from elsewhere, or is not wanted any more. `other-content`: another content is wanted under the number than it was asked for. */
+export type CallOff = 'settled' | 'other-content';
+
 export class Neighbour {
   readonly id: ConnectionId;
   readonly map = new BufferMap();
@@ -88,7 +91,7 @@ export class Neighbour {
   /** Windows whose manifest was asked of it, with the list it had been told of by then. */
   readonly #manifestsAsked = new Map<WindowNumber, number>();
   /** Requests that were called off, by window; of windows in the buffer's reach, so bounded by it. */
-  readonly #calledOff = new Map<WindowNumber, Set<PieceIndex>>();
+  readonly #calledOff = new Map<WindowNumber, Map<PieceIndex, CallOff>>();
   #proven = false;
   #failures = 0;
   #work = WORK_BURST;
@@ -174,14 +177,17 @@ export class Neighbour {
   }
 
   /** A request to it has been called off; its answer may be on its way already. */
-  noteCalledOff(window: WindowNumber, piece: PieceIndex): void {
-    const pieces = this.#calledOff.get(window) ?? new Set();
-    this.#calledOff.set(window, pieces.add(piece));
+  noteCalledOff(window: WindowNumber, piece: PieceIndex, why: CallOff): void {
+    const pieces = this.#calledOff.get(window) ?? new Map<PieceIndex, CallOff>();
+    this.#calledOff.set(window, pieces.set(piece, why));
   }
 
-  /** Whether a piece that is not awaited any more was asked of it before; asked once, it may come once. */
-  takeCalledOff(window: WindowNumber, piece: PieceIndex): boolean {
-    return this.#calledOff.get(window)?.delete(piece) === true;
+  /** Why a piece that is not awaited any more had been asked of it before, if so; asked once, it may come once. */
+  takeCalledOff(window: WindowNumber, piece: PieceIndex): CallOff | undefined {
+    const pieces = this.#calledOff.get(window);
+    const why = pieces?.get(piece);
+    pieces?.delete(piece);
+    return why;
   }
 
   /** Windows below this one are gone here. */

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { ConflictWatch } from '../../../../src/relay/exchange/conflict-watch.js';
 import { signDissent } from '../../../../src/relay/exchange/dissent.js';
 import type { ExchangeContext } from '../../../../src/relay/exchange/exchange-context.js';
+import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import type { LiveEvent } from '../../../../src/relay/exchange/live-exchange.js';
 import {
   addNeighbour,
@@ -28,7 +29,7 @@ function events(context: ExchangeContext): readonly LiveEvent[] {
 function setUp(publisher = false) {
   const context = makeContext(publisher ? { signer: OWNER } : {}, 10_000);
   hold(context, OURS);
-  return { context, watch: new ConflictWatch(context), x: addNeighbour(context, 'x') };
+  return { context, watch: new ConflictWatch(context, new Lineage(context)), x: addNeighbour(context, 'x') };
 }
 
 test('of other content under a number of ours proof is asked for, and a valid signature makes a conflict of it', () => {

@@ -4,6 +4,7 @@ import { Announcer } from '../../../../src/relay/exchange/announcer.js';
 import { ConflictWatch } from '../../../../src/relay/exchange/conflict-watch.js';
 import type { ExchangeContext, LiveExchangeOptions } from '../../../../src/relay/exchange/exchange-context.js';
 import { FellowPublishers } from '../../../../src/relay/exchange/fellow-publishers.js';
+import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import { WINDOW_DOMAIN } from '../../../../src/relay/exchange/manifest.js';
 import { Publication } from '../../../../src/relay/exchange/publication.js';
 import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
@@ -27,7 +28,11 @@ import {
 } from '../../../support/exchange-fixture.js';
 
 function publicationOf(context: ExchangeContext, shares: WindowShares): Publication {
-  const [announcer, fellows, watch] = [new Announcer(context, shares), new FellowPublishers(context), new ConflictWatch(context)];
+  const [announcer, fellows, watch] = [
+    new Announcer(context, shares),
+    new FellowPublishers(context),
+    new ConflictWatch(context, new Lineage(context)),
+  ];
   return new Publication({ context, shares, announcer, fellows, watch });
 }
 
