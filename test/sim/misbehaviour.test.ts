@@ -1,6 +1,7 @@
 /** Swarms in which every fifth viewer lies: none of it is played, the liars are banned, and the others keep up. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Tamper } from '../../src/sim/live-world.js';
 import { type HabitName, POLLUTERS, TIME_WASTERS, tamperOf } from '../../src/sim/misbehaviour.js';
 import { LiveInvariants } from '../support/live-invariants.js';
 import { LIVE_PARAMETERS } from '../support/live-parameters.js';
@@ -96,6 +97,33 @@ test('a late joiner that meets a liar first finds its way once it meets somebody
   world.run(7_000);
   assert.ok((late.deliveries[0]?.atMs ?? Number.POSITIVE_INFINITY) - late.joinedMs < 5_500, `starts after ${late.deliveries[0]?.atMs}`);
   assert.is(late.skipped, 0, 'counts what it never began as skipped');
+});
+
+/** Names another content for windows that are yet to come, sends rubbish for it, and shows no signature. */
+function namesContents(): Tamper {
+  const named = new Set<number>();
+  let head = 0;
+  return (message) => {
+    if (message.kind === 'manifest') return [];
+    if (message.kind === 'refuse' && named.has(message.window))
+      return message.pieces.slice(0, 1).map((piece) => ({ kind: 'piece', window: message.window, piece, payload: new Uint8Array(500) }));
+    if (message.kind !== 'map') return [message];
+    head = Math.max(head, ...message.windows.map(({ number }) => number));
+    const made = [1, 2, 3].map((ahead) => ({ number: head + ahead, pieceCount: 8, key: false, held: null, version: 1 }));
+    for (const { number } of made) named.add(number);
+    return [{ ...message, windows: [...message.windows.filter(({ number }) => !named.has(number)), ...made] }];
+  };
+}
+
+test('those who are first to name contents that there are not cost viewers a moment, and no window', () => {
+  for (const liars of [1, 3]) {
+    const world = makeWorld({ seed: 3 });
+    const viewers = Array.from({ length: 4 }, (_, index) => world.join(`viewer ${index}`));
+    world.run(8_000);
+    for (let index = 0; index < liars; index++) world.join(`liar ${index}`, { tamper: namesContents() });
+    world.run(30_000);
+    for (const viewer of viewers) assert.equal(missingWindows(world, viewer, 4_000), [], `${liars} liars: ${viewer.name}`);
+  }
 });
 
 test.run();

@@ -29,6 +29,11 @@ const CONTRADICTION_MS: Milliseconds = 20_000;
 /** Who has watched for less than this may change over without having followed anybody yet. */
 const YOUNG_MS: Milliseconds = 10_000;
 
+/** A content that others contradict, and of which nobody has shown the signature for so long after it was chosen, is taken for made up. */
+const UNPROVEN_MS: Milliseconds = 800;
+/** Contents under one number that are taken for made up; beyond that all are listened to again. */
+const UNPROVEN_MAX = 8;
+
 interface Rival {
   readonly numbers: Set<WindowNumber>;
   lastMs: Milliseconds;
@@ -37,6 +42,8 @@ interface Rival {
 interface Choice {
   version: ContentVersion | undefined;
   readonly sinceMs: Milliseconds;
+  /** When this version was chosen. */
+  readonly chosenMs: Milliseconds;
   /** Taken from another line than the window before. */
   crosses: boolean;
 }
@@ -58,6 +65,8 @@ export class Lineage {
   readonly #contradictions = new Map<string, { readonly count: number; readonly lastMs: Milliseconds }>();
   /** Contents that a rival has signed, by number. */
   readonly #refused = new Map<WindowNumber, Set<ContentVersion>>();
+  /** Contents that nobody could show a signature for, by number. */
+  readonly #unproven = new Map<WindowNumber, Set<ContentVersion>>();
   /** When the first window was spoken of. */
   #firstMs: Milliseconds | undefined;
 
@@ -174,7 +183,8 @@ export class Lineage {
     const patienceMs = isForeign ? PATIENCE_MS : best.kin === 0 ? STRANGER_MS : 0;
     const waits = !this.#refused.has(number) && nowMs - sinceMs < patienceMs && this.#hasKin(number);
     const version = waits ? undefined : best.version;
-    this.#choices.set(number, { version, sinceMs, crosses: isForeign });
+    const chosenMs = known && known.version === version ? known.chosenMs : nowMs;
+    this.#choices.set(number, { version, sinceMs, chosenMs, crosses: isForeign });
     return known !== undefined && known.version !== undefined && known.version !== version;
   }
 
@@ -183,8 +193,30 @@ export class Lineage {
     // Numbers that nobody speaks of any more were made up, or are gone; there is no end to those that can be made up.
     if (!this.#context.maps().some((map) => map.get(number))) this.#choices.delete(number);
     if (!this.#refused.has(number)) return false;
-    this.#choices.set(number, { version: undefined, sinceMs: known?.sinceMs ?? this.#context.nowMs, crosses: false });
+    const { nowMs } = this.#context;
+    this.#choices.set(number, { version: undefined, sinceMs: known?.sinceMs ?? nowMs, chosenMs: nowMs, crosses: false });
     return known?.version !== undefined;
+  }
+
+  /**
+   * Gives up a content that nobody shows the signature for, while others name another one: words alone could keep everybody from any window.
+   *
+   * @param hasAsked whether a neighbour was asked for the manifest, and has not answered.
+   * @returns whether it was given up: what came of it early is worth nothing.
+   */
+  giveUpUnproven(number: WindowNumber, hasAsked: (neighbour: Neighbour) => boolean): boolean {
+    const { buffer, nowMs, neighbours } = this.#context;
+    const choice = this.#choices.get(number);
+    if (choice?.version === undefined || buffer.get(number) || nowMs - choice.chosenMs < UNPROVEN_MS) return false;
+    const naming = [...neighbours.values()].filter(({ map }) => map.get(number)?.version === choice.version);
+    if (!naming.some(hasAsked) || this.#claims(number).every(({ version }) => version === choice.version)) return false;
+    for (const neighbour of naming.filter(hasAsked)) neighbour.emptyClaims += 1;
+    const unproven = this.#unproven.get(number) ?? new Set();
+    if (unproven.size >= UNPROVEN_MAX) unproven.clear();
+    this.#unproven.set(number, unproven.add(choice.version));
+    this.#choices.delete(number);
+    this.consider(number, true);
+    return true;
   }
 
   /** Numbers whose choice is open, or may have been wrong. */
@@ -195,12 +227,16 @@ export class Lineage {
   forgetBelow(number: WindowNumber): void {
     for (const known of this.#choices.keys()) if (known < number) this.#choices.delete(known);
     for (const known of this.#refused.keys()) if (known < number) this.#refused.delete(known);
+    for (const known of this.#unproven.keys()) if (known < number) this.#unproven.delete(known);
   }
 
-  /** What neighbours name, the best first. */
+  /** What neighbours name, the best first. What seems to be made up counts only where nobody names anything else. */
   #claims(number: WindowNumber): readonly Claim[] {
     const claims = new Map<ContentVersion, Claim>();
-    for (const neighbour of this.#context.neighbours.values()) {
+    const unproven = this.#unproven.get(number);
+    const naming = [...this.#context.neighbours.values()].filter(({ map }) => map.get(number)?.version !== undefined);
+    const believed = naming.filter(({ map, trusted }) => trusted && !unproven?.has(map.get(number)?.version ?? 0));
+    for (const neighbour of believed.length > 0 ? believed : naming) {
       const version = neighbour.map.get(number)?.version;
       if (version === undefined || this.#refused.get(number)?.has(version)) continue;
       const claim = claims.get(version) ?? { version, kin: 0, strangers: 0, count: 0 };

@@ -319,7 +319,10 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       for (const neighbour of neighbours.values()) neighbour.forgetBelow(buffer.tail);
     }
     if (isPublisher) return;
-    for (const number of this.#lineage.undecided()) this.#follow(number);
+    for (const number of this.#lineage.undecided()) {
+      if (this.#lineage.giveUpUnproven(number, ({ id }) => this.#pending.hasAsked(number, id))) this.#requester.startOver(number);
+      this.#follow(number);
+    }
     this.#delivery.skipIfHopeless();
     this.#delivery.prune();
     this.#requester.askForManifests();

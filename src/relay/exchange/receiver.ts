@@ -57,6 +57,7 @@ export class Receiver {
     if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return void neighbour.noteManifestCame(manifest.number);
     if (!isAdmitted(this.#context, neighbour, manifest)) return this.#refuse(neighbour, manifest.number);
     neighbour.map.noteVersion(manifest.number, manifest.version);
+    neighbour.proved();
     if (this.#isRival(manifest) || this.#isRefused(manifest)) return;
     const window = buffer.open(manifest, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
     const early = this.#pending.release(manifest.number);
