@@ -143,6 +143,8 @@ export class WindowCutter {
   readonly #windowMs: Milliseconds;
   #joined: 'start' | 'middle';
   #anchor: TimelineAnchor | undefined;
+  /** Without an anchor: what this connection's timestamps were moved by before a break. Its server counts from the same zero behind it. */
+  #movedMs: Milliseconds = 0;
   #tracks: { video: Track; audio: Track } = { video: new Track(), audio: new Track() };
   #open = new Map<number, OpenWindow>();
   /** Grid number of the next window that may still receive tags. */
@@ -223,6 +225,7 @@ export class WindowCutter {
     this.#tracks = { video: new Track(), audio: new Track() };
     this.#joined = start.joined;
     this.#anchor = start.anchor;
+    this.#movedMs = 0;
   }
 
   /** Takes a number for used, by this publisher or by another. */
@@ -281,6 +284,7 @@ export class WindowCutter {
 
   /** On the channel's timeline if we know where that is, else beside the other track. */
   #startClock(track: Track, other: Track, rawMs: Milliseconds): boolean {
+    if (!this.#anchor && !other.clock.started) track.clock.set(rawMs, timestampOf(rawMs + this.#movedMs));
     if (!this.#anchor || other.clock.started) return track.clock.join(other.clock, rawMs);
     const anchored = new SourceClock();
     anchored.set(this.#anchor.rawMs, this.#anchor.timeMs);
@@ -296,6 +300,8 @@ export class WindowCutter {
 
   /** A break that everybody who watches the source sees: what follows is seen from its beginning, on the source's own times. */
   #jump(): void {
+    const { position } = this;
+    if (position) this.#movedMs = timestampOf(position.timeMs - position.rawMs);
     this.#skipReached();
     this.#startOver();
     this.#joined = 'start';

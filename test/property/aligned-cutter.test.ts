@@ -201,4 +201,21 @@ test('the length of a window does not matter', () => {
   }
 });
 
+test('a jump of the source is named alike by all who watch, whatever zero their servers count from', () => {
+  for (const startTimeMs of [0, 12_345, 2 ** 32 - 25_000]) {
+    const source = encoderTags(0, RUN_MS, { startTimeMs }).filter(({ atMs }) => atMs < 25_000 || atMs > 36_500);
+    const publishers = (['rebased', 'kept', 'rebased', 'kept'] as const).map((times, index) => {
+      const publisher = new SimPublisher(`p${index}`, index + 1, 0);
+      publisher.connect(source, { fromMs: [15_945, 8_685, 17_048, 15_075][index] ?? 0, untilMs: RUN_MS, times });
+      return publisher;
+    });
+    runPublishers(publishers, RUN_MS);
+    agree(publishers, 0, 30, 1);
+    for (const { name, conflicts, published } of publishers) {
+      assert.equal(conflicts, [], name);
+      assert.is(published.filter(({ window, atMs }) => window.discontinuity && atMs > 25_000).length, 1, name);
+    }
+  }
+});
+
 test.run();
