@@ -170,7 +170,8 @@ export class SimPublisher {
     for (const effect of effects) {
       if (effect.kind === 'state') this.states.push(effect.state);
       else if (effect.kind === 'conflict') this.conflicts.push(effect.number);
-      else if (effect.kind === 'publish' && effect.confirm)
+      // As the shipped publication does: none overtakes one that waits.
+      else if (effect.kind === 'publish' && (effect.confirm || this.#unconfirmed.size > 0))
         this.#unconfirmed.set(effect.window.number, { window: effect.window, untilMs: nowMs + CONFIRM_MS });
       else if (effect.kind === 'publish') this.#release(effect.window, nowMs);
       else if (effect.kind === 'survey') this.#survey(effect.count, nowMs, others);
