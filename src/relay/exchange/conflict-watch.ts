@@ -28,7 +28,6 @@ export class ConflictWatch {
   #askedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #asked: { readonly number: WindowNumber; readonly from: ConnectionId } | undefined;
   #doubtedMs: Milliseconds = Number.NEGATIVE_INFINITY;
-  #aheadSinceMs: Milliseconds | undefined;
   /** The windows that this publisher has made without a gap: the first and the last. What others made while it was away is no wonder. */
   #firstOwn: WindowNumber | undefined;
   #lastOwn: WindowNumber | undefined;
@@ -41,7 +40,8 @@ export class ConflictWatch {
   notePublished(number: WindowNumber): void {
     if (this.#firstOwn === undefined || number !== (this.#lastOwn ?? number) + 1) this.#firstOwn = number;
     this.#lastOwn = number;
-    this.#aheadSinceMs = undefined;
+    for (const neighbour of this.#context.neighbours.values())
+      if (neighbour.ahead && number >= neighbour.ahead.number) neighbour.ahead = undefined;
   }
 
   onMap(neighbour: Neighbour, windows: readonly WindowAvailability[]): void {
@@ -49,7 +49,7 @@ export class ConflictWatch {
       if (version === undefined) continue;
       const own = this.#context.buffer.get(number);
       if (own && own.version !== version) this.#onRival(neighbour, number);
-      else if (!own && this.#context.isPublisher) this.#onUnknown(number);
+      else if (!own && this.#context.isPublisher && neighbour.trusted) this.#onUnknown(neighbour, number);
     }
   }
 
@@ -108,13 +108,13 @@ export class ConflictWatch {
   }
 
   /** Windows among our own that we never made, or far ahead of them: somebody counts otherwise. */
-  #onUnknown(number: WindowNumber): void {
+  #onUnknown(neighbour: Neighbour, number: WindowNumber): void {
     const { buffer, nowMs } = this.#context;
     const { head } = buffer;
     if (head === undefined || this.#firstOwn === undefined || number < Math.max(this.#firstOwn, buffer.tail)) return;
     if (number < head) return this.#doubt(number, true);
-    this.#aheadSinceMs ??= nowMs;
-    if (nowMs - this.#aheadSinceMs > AHEAD_MS) this.#doubt(number, true);
+    neighbour.ahead ??= { number, sinceMs: nowMs };
+    if (nowMs - neighbour.ahead.sinceMs > AHEAD_MS) this.#doubt(number, true);
   }
 
   #doubt(number: WindowNumber, published: boolean): void {

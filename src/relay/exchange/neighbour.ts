@@ -25,6 +25,10 @@ const OUTSTANDING_UNPROVEN = 8;
 const UNANSWERED_DOUBT = 2;
 /** Manifests asked of one neighbour whose answer is remembered to be awaited. */
 const MANIFESTS_ASKED_MAX = 256;
+/** Whoever has named so many windows that it could not show is not listened to. */
+const EMPTY_CLAIMS_MAX = 3;
+/** One that it shows makes up for so much of one that it did not. */
+const PROOF_WEIGHT = 1 / 4;
 
 /** `settled`: it came from elsewhere, or is not wanted any more. `other-content`: another content is wanted under the number than it was asked for. */
 export type CallOff = 'settled' | 'other-content';
@@ -60,6 +64,12 @@ export class Neighbour {
   toldSerial = 0;
   /** Serial of the newest list that it has certainly read: it has answered something that was asked after that list was sent. */
   readSerial = 0;
+  /** Windows that it named and could not show, less those that it did show. */
+  emptyClaims = 0;
+  /** The newest window that it has spoken of. */
+  told: WindowNumber | undefined;
+  /** Where, and when, it was first heard to be ahead of what this publisher makes; forgotten once this publisher has got there itself. */
+  ahead: { readonly number: WindowNumber; readonly sinceMs: Milliseconds } | undefined;
   /** Pieces sent to us that nobody asked for. */
   unasked = 0;
   /** Times it refused what it had announced. */
@@ -95,6 +105,16 @@ export class Neighbour {
 
   get blocked(): boolean {
     return this.blockedSinceMs !== undefined;
+  }
+
+  /** Its word on what there is counts. */
+  get trusted(): boolean {
+    return this.emptyClaims < EMPTY_CLAIMS_MAX;
+  }
+
+  /** It showed a window that it had named. */
+  proved(): void {
+    this.emptyClaims = Math.max(0, this.emptyClaims - PROOF_WEIGHT);
   }
 
   /** Books the work of one message. False once it has caused more than any honest neighbour does. */

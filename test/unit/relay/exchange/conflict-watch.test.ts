@@ -93,6 +93,29 @@ test('a publisher hears of other content, of windows among its own that it never
   assert.equal(doubts(), [31]);
 });
 
+test('numbers far ahead are told of also while this publisher goes on with its own, until it gets there', () => {
+  const { context, watch, x } = setUp(true);
+  const doubts = (): number => events(context).filter(({ kind }) => kind === 'doubt').length;
+  const publish = (number: number): void => {
+    hold(context, makeWindow(number));
+    watch.notePublished(number);
+  };
+  const go = (from: number, theirs: number, count: number): void => {
+    for (let step = 0; step < count; step++) {
+      context.nowMs += 500;
+      publish(from + step);
+      watch.onMap(x, [availability(makeWindow(theirs + step))]);
+    }
+  };
+  go(5, 8, 30);
+  assert.is(doubts(), 0, 'three windows ahead, as a source may be');
+  go(35, 5_000, 12);
+  assert.ok(doubts() > 0, 'on other numbers');
+  x.emptyClaims = 3;
+  go(47, 9_000, 12);
+  assert.is(doubts(), 0, 'one that makes numbers up');
+});
+
 test('what others made while a publisher was away is no wonder', () => {
   const { context, watch, x } = setUp(true);
   watch.notePublished(4);

@@ -96,4 +96,16 @@ test('what is in the buffer is settled, and what lies below is forgotten', () =>
   assert.equal(lineage.undecided(), []);
 });
 
+test('numbers that nobody speaks of any more are forgotten', () => {
+  const { lineage, neighbour } = setUp();
+  const x = neighbour('x', 'ours');
+  for (let number = 5; number < 5_000; number += 100) {
+    const made = Array.from({ length: 100 }, (_, index) => ({ number: number + index, pieceCount: 3, key: true, held: null, version: 7 }));
+    x.map.update(true, number, made);
+    for (const window of made) lineage.consider(window.number, true);
+    for (const known of lineage.undecided()) lineage.consider(known, true);
+  }
+  assert.ok(lineage.undecided().length <= 100, `${lineage.undecided().length} remembered`);
+});
+
 test.run();
