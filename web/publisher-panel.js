@@ -4,7 +4,7 @@
  * Called once a second. What has not changed is left as it is, so that the keyboard's focus, a selection and a screen reader stay where they are.
  */
 import { byId, copyButton, copyRow, make } from '/elements.js';
-import { describePlace, describeRight, isNotable, noticesOf, publisherRows, shortKey, summarise } from '/publishers.js';
+import { describeRight, isNotable, notesOf, noticesOf, publisherRows, shortKey, summarise } from '/publishers.js';
 
 const rows = new Map();
 let noticesShown = '';
@@ -19,7 +19,7 @@ export function showPublishers(channel) {
   panel.hidden = summary === null;
   if (summary === null) return;
   // Folded or not is the reader's choice, until something happens.
-  const state = `${channel.id} ${isNotable(status)}`;
+  const state = JSON.stringify([channel.id, isNotable(status), notesOf(status), status.alignment?.state]);
   if (state !== stateShown) panel.open = isNotable(status);
   stateShown = state;
   write(byId('publishers-summary'), summary);
@@ -58,13 +58,12 @@ function keyText(key) {
 }
 
 function showFacts(status) {
-  const place = describePlace(status);
   const right = describeRight(status);
-  const text = JSON.stringify([place, right, status.publisherKey]);
+  const text = JSON.stringify([right, status.publisherKey]);
   if (text === factsShown) return;
   factsShown = text;
-  const facts = place === null ? [] : [...fact('This station', place), ...fact('Its right', right)];
-  if (status.publisherKey !== null) facts.push(...fact('Its key', keyText(status.publisherKey)));
+  const facts = right === null ? [] : fact("This station's right", right);
+  if (status.publisherKey !== null) facts.push(...fact("This station's key", keyText(status.publisherKey)));
   byId('station-facts').replaceChildren(...facts);
   byId('station-facts').hidden = facts.length === 0;
 }
