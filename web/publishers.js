@@ -101,7 +101,7 @@ export function summarise(status) {
   if (place !== null) return place;
   const [first] = publishers;
   if (first === undefined) return null;
-  if (status.conflict !== null) return 'Two of them show different content';
+  if (status.conflict !== null) return 'Two show different content';
   return publishers.length === 1 ? `One, ${shortKey(first.key)}` : `${publishers.length}, all showing the same`;
 }
 
@@ -133,17 +133,22 @@ export function noticesOf({ name, status }, nowMs, timeZone) {
   return notices;
 }
 
-const STANDS_BY = 'This station stands by: it publishes nothing now, and takes over when the others fall silent.';
+/** A station that stands by goes on showing its own source on its own page, which is not what viewers see. */
+const STANDS_BY =
+  'This station stands by: it publishes nothing now, and takes over when the others fall silent. The picture here is its own source.';
+const MEND = 'Their stations should have one and the same source;';
 
 function conflictNotice({ conflict, publisherKey }, standsBy) {
   const label = (words, key) => (key === publisherKey ? `${words} (this station)` : words);
   const [followed, other] = conflict.publishers;
   return {
     title: 'Two publishers show different content',
-    text: `${standsBy ? `${STANDS_BY} ` : ''}Their stations should have one and the same source; until they do, only the first one is followed here.`,
+    text: standsBy
+      ? `${STANDS_BY} ${MEND} until they do, viewers get the first one.`
+      : `${MEND} until they do, only the first one is followed here.`,
     keys: [
-      { label: label('Followed here', followed), key: followed },
-      { label: label('Shows other content', other), key: other },
+      { label: label(standsBy ? 'On the air' : 'Followed here', followed), key: followed },
+      { label: label(standsBy ? 'Stands by' : 'Shows other content', other), key: other },
     ],
     commands: [],
   };

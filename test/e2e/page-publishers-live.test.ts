@@ -23,6 +23,7 @@ test.before(async () => {
   fleet = await PublisherFleet.prepare({ count: 2 });
   stations = await Promise.all(fleet.publishers.map((publisher) => publisher.launch().whenReady()));
   viewer = await watch(fleet.link);
+  await Promise.all(stations.map((station) => station.whenStatus('it has figures', ({ publisherKey }) => publisherKey !== null)));
   browser = await openBrowser();
   page = browser.context.pages()[0] ?? (await browser.context.newPage());
   page.on('pageerror', (error) => faults.push(error.message));

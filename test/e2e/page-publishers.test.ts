@@ -111,10 +111,7 @@ test('a station that stands by says so, and text is text', async () => {
   await reads('.notice', /This station stands by <img src=x> shows other content\. It takes over/);
   await reads('#publishers', /Standing by: the swarm shows other content than this source/);
   status = { ...STANDBY, conflict: { publishers: [TWO, ONE], window: 7 } };
-  await reads(
-    '.notice',
-    /stands by: it publishes nothing now.* Followed here bbbbbbbb Copy Shows other content \(this station\) aaaaaaaa Copy$/,
-  );
+  await reads('.notice', /stands by: it publishes nothing now.* On the air bbbbbbbb Copy Stands by \(this station\) aaaaaaaa Copy$/);
   assert.is(await page.$$eval('.notice', (notices) => notices.length), 1);
 });
 

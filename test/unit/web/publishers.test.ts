@@ -123,10 +123,15 @@ test('a conflict names both publishers, who is followed, and which of them is th
   assert.is(notice?.title, 'Two publishers show different content');
   assert.match(notice?.text ?? '', /This station stands by/);
   assert.equal(notice?.keys, [
-    { label: 'Followed here', key: TWO },
-    { label: 'Shows other content (this station)', key: ONE },
+    { label: 'On the air', key: TWO },
+    { label: 'Stands by (this station)', key: ONE },
   ]);
-  assert.not.match(notices({ ...IDLE_STATUS, conflict: CONFLICT })[0]?.text ?? '', /stands by/);
+  const [seen] = notices({ ...IDLE_STATUS, conflict: CONFLICT });
+  assert.not.match(seen?.text ?? '', /stands by/);
+  assert.equal(seen?.keys, [
+    { label: 'Followed here', key: TWO },
+    { label: 'Shows other content', key: ONE },
+  ]);
   assert.equal(words.notesOf({ ...aligned('standby'), conflict: CONFLICT }), ['publishers disagree', 'standing by']);
 });
 
