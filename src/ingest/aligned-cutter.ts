@@ -223,7 +223,8 @@ export class AlignedCutter {
     if (this.#state === 'waiting' || (tag.type !== VIDEO && tag.type !== AUDIO)) return this.#take();
     const { kind } = classifyTag(tag);
     if (kind === 'header') this.#headers.set(headerSlot(tag), tag);
-    if (kind === 'end' && tag.type === VIDEO) this.#ended = true;
+    // Sound may trail behind the end; pictures and their headers are an encoder that came back.
+    if (tag.type === VIDEO) this.#ended = kind === 'end' || (this.#ended && kind !== 'frame' && kind !== 'header');
     if (kind === 'frame') this.#watchForGap(tag);
     if (this.#onAir) this.#publish(this.#cutter.push(tag));
     else this.#hold(tag);
@@ -237,7 +238,8 @@ export class AlignedCutter {
     const tags = decodeTags(window.bytes);
     if (tags instanceof Malformed) return this.#take();
     const base = window.number - Math.floor(window.startMs / this.#options.windowMs);
-    // Frames of another run have times of their own.
+    // Frames of another run have times of their own. Samples come in any order; those of a run that is over say nothing of the newest.
+    if (base !== this.#theirBase && window.number < (this.#newestSurveyed?.number ?? 0)) return this.#take();
     if (base !== this.#theirBase) this.#theirs.clear();
     this.#theirBase = base;
     addFrames(this.#theirs, tags, window.startMs);

@@ -47,7 +47,8 @@ export class FrameIndex {
     track.firstMs = Math.min(track.firstMs, timeMs);
     track.lastMs = Math.max(track.lastMs, timeMs);
     forgetOldest(track.times);
-    forgetOldest(track.prints);
+    // Of what is before the oldest frame nothing is known any more.
+    if (forgetOldest(track.prints)) track.firstMs = track.prints.keys().next().value ?? timeMs;
   }
 
   /** When the frame was; undefined for one that was never there, or twice. */
@@ -91,12 +92,9 @@ function emptyTrack(): Track {
   return { times: new Map(), prints: new Map(), firstMs: Number.POSITIVE_INFINITY, lastMs: Number.NEGATIVE_INFINITY };
 }
 
-function forgetOldest(map: Map<number, unknown>): void {
-  if (map.size <= FRAMES_MAX) return;
-  for (const key of map.keys()) {
-    map.delete(key);
-    return;
-  }
+function forgetOldest(map: Map<number, unknown>): boolean {
+  const oldest = map.size > FRAMES_MAX ? map.keys().next().value : undefined;
+  return oldest !== undefined && map.delete(oldest);
 }
 
 /** 48 bits of a hash: among the thousands of frames compared, two alike by chance are not to be expected in a lifetime. */

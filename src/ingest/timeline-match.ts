@@ -26,16 +26,20 @@ const TRIAL_AGREEMENT_MIN = 0.95;
 /** So much at both ends of our own stretch may not be there yet, or not any more. */
 const MARGIN_MS: Milliseconds = 100;
 
-/** Finds the offset between our frames and theirs. */
+/** Finds the offset between our frames and theirs. One track decides it; the other has to bear it out, unless it says nothing. */
 export function matchTimelines(own: FrameIndex, theirs: FrameIndex): TimelineMatch {
   const tracks = TRACKS.filter((track) => own.span(track).count > 0 && theirs.span(track).count > 0);
-  const findings = tracks.map((track) => ({ track, finding: compare(own, theirs, track) }));
-  const decided = findings.flatMap(({ finding }) => (finding.deltaMs === undefined ? [] : [finding.deltaMs]));
+  const votes = tracks.map((track) => ({ track, votes: votesOf(own, theirs, track) }));
+  const decided = votes.flatMap((track) => decision(track.votes) ?? []);
   const [deltaMs] = decided;
   if (decided.some((other) => other !== deltaMs)) return { kind: 'different' };
-  const open = findings.filter(({ track, finding }) => finding.deltaMs === undefined && !isMute(theirs, track) && !isMute(own, track));
-  if (deltaMs === undefined || open.length > 0) return { kind: 'unknown' };
-  return { kind: 'same', deltaMs };
+  if (deltaMs === undefined) return { kind: 'unknown' };
+  const bears = votes.map(({ track, votes }) => {
+    if (votes.hits > 0 && !agrees(votes, deltaMs)) return 'no';
+    return votes.hits >= HITS_MIN || isMute(theirs, track) || isMute(own, track) ? 'yes' : 'perhaps';
+  });
+  if (bears.includes('no')) return { kind: 'different' };
+  return bears.includes('perhaps') ? { kind: 'unknown' } : { kind: 'same', deltaMs };
 }
 
 /** Whether our frames, moved by `deltaMs`, lie on theirs. */
@@ -58,35 +62,44 @@ export function liesOn(own: FrameIndex, theirs: FrameIndex, deltaMs: Millisecond
   return compared >= HITS_MIN && equal >= compared * TRIAL_AGREEMENT_MIN && lastMs - firstMs >= TRIAL_SPREAD_MS_MIN;
 }
 
-interface Finding {
-  /** Undefined while the track does not decide. */
-  readonly deltaMs: Milliseconds | undefined;
+/** Pairs of frames by the time that they are apart. */
+interface Votes {
+  readonly hits: number;
+  readonly byDelta: ReadonlyMap<Milliseconds, { readonly count: number; readonly firstMs: Milliseconds; readonly lastMs: Milliseconds }>;
 }
 
-function compare(own: FrameIndex, theirs: FrameIndex, track: TrackOrder): Finding {
-  const votes = new Map<Milliseconds, { count: number; firstMs: Milliseconds; lastMs: Milliseconds }>();
+function votesOf(own: FrameIndex, theirs: FrameIndex, track: TrackOrder): Votes {
+  const byDelta = new Map<Milliseconds, { count: number; firstMs: Milliseconds; lastMs: Milliseconds }>();
   let hits = 0;
   for (const [print, theirMs] of theirs.unique(track)) {
     const ownMs = own.timeOf(track, print);
     if (ownMs === undefined) continue;
     hits += 1;
-    const vote = votes.get(theirMs - ownMs) ?? { count: 0, firstMs: theirMs, lastMs: theirMs };
-    votes.set(theirMs - ownMs, vote);
+    const vote = byDelta.get(theirMs - ownMs) ?? { count: 0, firstMs: theirMs, lastMs: theirMs };
+    byDelta.set(theirMs - ownMs, vote);
     vote.count += 1;
     vote.firstMs = Math.min(vote.firstMs, theirMs);
     vote.lastMs = Math.max(vote.lastMs, theirMs);
   }
-  for (const [deltaMs, { count, firstMs, lastMs }] of votes) {
-    const agrees = hits >= HITS_MIN && count >= hits * AGREEMENT_MIN;
-    if (agrees && lastMs - firstMs >= SPREAD_MS_MIN) return { deltaMs };
-  }
-  return { deltaMs: undefined };
+  return { hits, byDelta };
 }
 
-/** A track that repeats itself (silence, a standing picture) cannot decide, and need not. */
+function agrees({ hits, byDelta }: Votes, deltaMs: Milliseconds): boolean {
+  return (byDelta.get(deltaMs)?.count ?? 0) >= hits * AGREEMENT_MIN;
+}
+
+/** Undefined while the track does not decide. */
+function decision(votes: Votes): Milliseconds | undefined {
+  if (votes.hits < HITS_MIN) return undefined;
+  for (const [deltaMs, { firstMs, lastMs }] of votes.byDelta)
+    if (lastMs - firstMs >= SPREAD_MS_MIN && agrees(votes, deltaMs)) return deltaMs;
+  return undefined;
+}
+
+/** A track that repeats itself (silence), or has hardly any frames that could be told apart (a standing picture), cannot decide, and need not. */
 function isMute(index: FrameIndex, track: TrackOrder): boolean {
-  const { firstMs, lastMs, count } = index.span(track);
-  if (lastMs - firstMs < SPREAD_MS_MIN || count < HITS_MIN) return false;
+  const { firstMs, lastMs } = index.span(track);
+  if (lastMs - firstMs < SPREAD_MS_MIN) return false;
   let unique = 0;
   for (const _ of index.unique(track)) unique += 1;
   return unique < HITS_MIN;

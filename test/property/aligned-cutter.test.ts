@@ -2,8 +2,12 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { AlignedCutter, type AlignmentEffect } from '../../src/ingest/aligned-cutter.js';
+import { WindowCutter } from '../../src/ingest/window-cutter.js';
+import { nodeHasher } from '../../src/io/crypto.js';
+import { VIDEO } from '../../src/media/flv.js';
 import { assertLaw } from '../support/law.js';
-import { compareWindows, encoderTags, runPublishers, SimPublisher } from '../support/publisher-swarm.js';
+import { compareWindows, encoderTags, runPublishers, SimPublisher, type TimedTag, WINDOW_MS } from '../support/publisher-swarm.js';
 
 const RUN_MS = 60_000;
 
@@ -139,6 +143,49 @@ test('an encoder that starts again is named alike by all who watch, at once, and
     );
     assert.is(breakA, breakB);
   }
+});
+
+test('a source that ended and came back is cut off like any other: what is open then is not published', () => {
+  const first = encoderTags(0, 20_000, { startTimeMs: 600_000 });
+  const end: TimedTag = { atMs: 20_000, tag: { type: VIDEO, timestampMs: 620_000, body: Uint8Array.of(0x17, 2, 0, 0, 0) } };
+  const second = encoderTags(20_500, 30_000, { startTimeMs: 620_500, seed: 2 });
+  const source = [...first, end, ...second];
+  const publishers = [new SimPublisher('a', 1, 0), new SimPublisher('b', 2, 0)];
+  publishers[0]?.connect(source, { fromMs: 3_000, untilMs: 40_000, times: 'kept' });
+  publishers[1]?.connect(source, { fromMs: 5_000, untilMs: 33_777, times: 'kept' });
+  runPublishers(publishers, 45_000);
+  agree(publishers, 0, 40, 1);
+});
+
+test('samples from before a break, come late, do not lead a publisher back to numbers of the run before', () => {
+  const cutter = new WindowCutter({ windowMs: WINDOW_MS });
+  const before = encoderTags(0, 20_000, { startTimeMs: 600_000 }).flatMap(({ tag }) => cutter.push(tag));
+  const source = encoderTags(20_000, 20_000, { startTimeMs: 40, seed: 2 });
+  const behind = source.filter(({ atMs }) => atMs < 25_000).flatMap(({ tag }) => cutter.push(tag));
+  const [newest, oldest] = [behind.at(-1), before.at(-1)];
+  assert.ok(newest && oldest && newest.number > oldest.number);
+  const key = new Uint8Array(32);
+  const aligned = new AlignedCutter({ windowMs: WINDOW_MS, hasher: nodeHasher, publisherKey: () => key, firstNumber: 0 });
+  const published: number[] = [];
+  const take = (effects: readonly AlignmentEffect[]): void => {
+    for (const effect of effects) if (effect.kind === 'publish') published.push(effect.window.number);
+  };
+  take(aligned.connected('pull', 27_000));
+  // The newest window that is spoken of cannot be had any more.
+  const tick = (nowMs: number): void =>
+    take(
+      aligned.tick(
+        { upMs: 10_000, neighbours: 2, publishers: 0, onAir: 0, before: 0, head: newest.number + 1, quietMs: nowMs - 25_000 },
+        nowMs,
+      ),
+    );
+  for (const { number, startMs, bytes } of [newest, oldest]) take(aligned.surveyed({ number, startMs, bytes, publisher: key }, 27_000));
+  for (const { atMs, tag } of [...source.slice(0, 2), ...source.filter(({ atMs }) => atMs > 27_000)]) {
+    take(aligned.push(tag, Math.max(27_000, atMs)));
+    if (atMs % 200 === 0 && atMs > 27_000) tick(atMs);
+  }
+  assert.ok(published.length > 5);
+  assert.ok(Math.min(...published) > newest.number, `${published[0]} after ${newest.number}`);
 });
 
 test.run();

@@ -52,7 +52,7 @@ for (const [title, tamper] of LIES) {
     const world = begin(31, 8);
     world.publisher.engine.command({ kind: 'revoke', bytes: revocation(SECOND) });
     for (let index = 0; index < 2; index++) world.join(`liar ${index}`, { tamper: tamper() });
-    world.run(20_000);
+    world.run(30_000);
     assertUnharmed(world, 8_000, title);
     const bans = bansOf(world);
     assert.ok(bans.length >= 8, `only ${bans.length} bans`);

@@ -9,13 +9,14 @@ import { Malformed } from '../../kernel/errors.js';
 import type { ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
 import { DISSENT_DOMAIN, decodeDissent, signDissent } from './dissent.js';
 import type { ExchangeContext } from './exchange-context.js';
+import type { Lineage } from './lineage.js';
 import type { WindowAvailability } from './live-message.js';
 import { decodeManifest } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import { isAdmitted, noteRefused } from './offences.js';
 
 /** Between two requests for evidence. */
-const EVIDENCE_STEP_MS: Milliseconds = 3_000;
+const EVIDENCE_STEP_MS: Milliseconds = 2_000;
 /** Between two words to a publisher that somebody differs. */
 const DOUBT_STEP_MS: Milliseconds = 1_000;
 /** How far others may be ahead of a publisher for so long without being on another numbering. */
@@ -23,22 +24,24 @@ const AHEAD_MS: Milliseconds = 4_000;
 
 export class ConflictWatch {
   readonly #context: ExchangeContext;
+  readonly #lineage: Lineage;
   #askedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #asked: { readonly number: WindowNumber; readonly from: ConnectionId } | undefined;
   #doubtedMs: Milliseconds = Number.NEGATIVE_INFINITY;
-  #aheadSinceMs: Milliseconds | undefined;
   /** The windows that this publisher has made without a gap: the first and the last. What others made while it was away is no wonder. */
   #firstOwn: WindowNumber | undefined;
   #lastOwn: WindowNumber | undefined;
 
-  constructor(context: ExchangeContext) {
+  constructor(context: ExchangeContext, lineage: Lineage) {
     this.#context = context;
+    this.#lineage = lineage;
   }
 
   notePublished(number: WindowNumber): void {
     if (this.#firstOwn === undefined || number !== (this.#lastOwn ?? number) + 1) this.#firstOwn = number;
     this.#lastOwn = number;
-    this.#aheadSinceMs = undefined;
+    for (const neighbour of this.#context.neighbours.values())
+      if (neighbour.ahead && number >= neighbour.ahead.number) neighbour.ahead = undefined;
   }
 
   onMap(neighbour: Neighbour, windows: readonly WindowAvailability[]): void {
@@ -46,7 +49,7 @@ export class ConflictWatch {
       if (version === undefined) continue;
       const own = this.#context.buffer.get(number);
       if (own && own.version !== version) this.#onRival(neighbour, number);
-      else if (!own && this.#context.isPublisher) this.#onUnknown(number);
+      else if (!own && this.#context.isPublisher && neighbour.trusted) this.#onUnknown(neighbour, number);
     }
   }
 
@@ -62,7 +65,8 @@ export class ConflictWatch {
     if (!isAdmitted(this.#context, neighbour, manifest) || !own || own.version === manifest.version) return true;
     neighbour.map.noteVersion(manifest.number, manifest.version);
     const publishers = [this.#context.signerOf(own.manifest), this.#context.signerOf(manifest)] as const;
-    this.#context.emit({ kind: 'conflict', number: manifest.number, publishers });
+    const followed = this.#lineage.settle(publishers, manifest.number);
+    this.#context.emit({ kind: 'conflict', number: manifest.number, publishers: followed });
     return true;
   }
 
@@ -104,13 +108,13 @@ export class ConflictWatch {
   }
 
   /** Windows among our own that we never made, or far ahead of them: somebody counts otherwise. */
-  #onUnknown(number: WindowNumber): void {
+  #onUnknown(neighbour: Neighbour, number: WindowNumber): void {
     const { buffer, nowMs } = this.#context;
     const { head } = buffer;
     if (head === undefined || this.#firstOwn === undefined || number < Math.max(this.#firstOwn, buffer.tail)) return;
     if (number < head) return this.#doubt(number, true);
-    this.#aheadSinceMs ??= nowMs;
-    if (nowMs - this.#aheadSinceMs > AHEAD_MS) this.#doubt(number, true);
+    neighbour.ahead ??= { number, sinceMs: nowMs };
+    if (nowMs - neighbour.ahead.sinceMs > AHEAD_MS) this.#doubt(number, true);
   }
 
   #doubt(number: WindowNumber, published: boolean): void {

@@ -82,6 +82,7 @@ export class Delivery {
     const { nowMs } = this.#context;
     if (this.#holdsBack()) return;
     for (let dueMs = this.#dueMs(); ; dueMs = this.#dueMs()) {
+      const before = this.#playout.lastDelivered;
       const window = this.#playout.deliver(nowMs);
       if (!window) return;
       if (dueMs !== undefined && dueMs < nowMs) this.stalls += 1;
@@ -89,7 +90,8 @@ export class Delivery {
       const delayMs = Math.max(0, nowMs - window.originMs) + window.manifest.durationMs;
       this.delayMs = delayMs;
       this.windowsDelivered += 1;
-      const manifest = this.#lineage.crosses(window.number) ? { ...window.manifest, discontinuity: true } : window.manifest;
+      const crosses = before !== undefined && this.#lineage.breaks(before.manifest, window.manifest);
+      const manifest = crosses ? { ...window.manifest, discontinuity: true } : window.manifest;
       this.#context.emit({ kind: 'window', manifest, bytes: window.join(), delayMs, publisher: this.#context.signerOf(manifest) });
     }
   }

@@ -4,17 +4,35 @@
  * Publishers of one source make equal windows, and there is nothing to choose. Where they differ (a source that is not one, a publisher that lost a
  * packet), a viewer must not mix them: pieces of one do not fit the hashes of the other. So each number has one content to be fetched, chosen from what
  * neighbours claim before anything of it is here: first what those name whose last window was ours too, then what more of them name. Whoever names
- * another one is not asked. Claims are hearsay; a signed manifest settles the matter.
+ * another one is not asked. Claims are hearsay; a signed manifest settles the matter: what a publisher has signed that was proven to differ from our line
+ * (`ConflictWatch`) is not taken while ours may still come.
  *
  * When only strangers to our line have the next window, it is waited for a little; then their line is taken, and players are told of a break.
  */
+import { sameBytes } from '../../kernel/bytes.js';
 import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
-import type { ContentVersion } from './manifest.js';
+import type { ContentVersion, Manifest } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 
 /** How long our own line may be late before another one is taken: a publisher reveals a window to everybody within three quarters of a second. */
 const PATIENCE_MS: Milliseconds = 1_200;
+
+/** The same where only neighbours have named the window that we have nothing in common with yet. */
+const STRANGER_MS: Milliseconds = 250;
+/** A publisher that differed counts as a rival for so long, and as one beyond doubt once it has differed under so many numbers. */
+const RIVAL_MS: Milliseconds = 60_000;
+const RIVAL_NUMBERS = 2;
+const RIVALS_MAX = 16;
+/** Two publishers that contradict each other do so at every window; who has not for so long agrees again. */
+const CONTRADICTION_MS: Milliseconds = 20_000;
+/** Who has watched for less than this may change over without having followed anybody yet. */
+const YOUNG_MS: Milliseconds = 10_000;
+
+interface Rival {
+  readonly numbers: Set<WindowNumber>;
+  lastMs: Milliseconds;
+}
 
 interface Choice {
   version: ContentVersion | undefined;
@@ -34,6 +52,14 @@ interface Claim {
 export class Lineage {
   readonly #context: ExchangeContext;
   readonly #choices = new Map<WindowNumber, Choice>();
+  /** Publishers that differ from our line, by their keys. */
+  readonly #rivals = new Map<string, Rival>();
+  /** Pairs of publishers that have contradicted each other, how often, and when last. */
+  readonly #contradictions = new Map<string, { readonly count: number; readonly lastMs: Milliseconds }>();
+  /** Contents that a rival has signed, by number. */
+  readonly #refused = new Map<WindowNumber, Set<ContentVersion>>();
+  /** When the first window was spoken of. */
+  #firstMs: Milliseconds | undefined;
 
   constructor(context: ExchangeContext) {
     this.#context = context;
@@ -56,9 +82,67 @@ export class Lineage {
     return choice !== undefined && choice.version === undefined;
   }
 
-  /** The window comes from another line than the one before it. */
-  crosses(number: WindowNumber): boolean {
-    return this.#choices.get(number)?.crosses === true;
+  /** Whether the stream goes over to another line between two windows that follow each other. */
+  breaks(before: Manifest, after: Manifest): boolean {
+    const [one, other] = [this.#context.signerOf(before), this.#context.signerOf(after)];
+    // One key that signs two contents cannot tell them apart; then only what was chosen says so.
+    if (sameBytes(one, other)) return this.#contradictions.size === 0 && this.#choices.get(after.number)?.crosses === true;
+    const contradiction = this.#contradictions.get(pairOf(one, other));
+    return (
+      contradiction !== undefined && contradiction.count >= RIVAL_NUMBERS && this.#context.nowMs - contradiction.lastMs < CONTRADICTION_MS
+    );
+  }
+
+  /**
+   * Two publishers have signed different contents under one number; so far the first one is followed. Whoever has only just begun to watch goes over to
+   * the lower key, so that all who begin at once follow the same one; everybody else stays.
+   *
+   * @returns the two, the one that is followed first.
+   */
+  settle([ours, theirs]: readonly [Uint8Array, Uint8Array], number: WindowNumber): readonly [Uint8Array, Uint8Array] {
+    if (sameBytes(ours, theirs)) return [ours, theirs];
+    this.#noteContradiction(pairOf(ours, theirs));
+    const isYoung = this.#context.nowMs - (this.#firstMs ?? this.#context.nowMs) < YOUNG_MS;
+    const yields = isYoung && isLower(theirs, ours);
+    this.#noteRival(yields ? ours : theirs, number);
+    if (!yields) return [ours, theirs];
+    this.#rivals.delete(nameOf(theirs));
+    return [theirs, ours];
+  }
+
+  #noteContradiction(pair: string): void {
+    const { nowMs } = this.#context;
+    const known = this.#contradictions.get(pair);
+    const count = known && nowMs - known.lastMs < CONTRADICTION_MS ? known.count + 1 : 1;
+    this.#contradictions.set(pair, { count, lastMs: nowMs });
+    for (const oldest of this.#contradictions.keys()) if (this.#contradictions.size > RIVALS_MAX) this.#contradictions.delete(oldest);
+  }
+
+  #noteRival(publisher: Uint8Array, number: WindowNumber): void {
+    const name = nameOf(publisher);
+    const rival = this.#rivals.get(name) ?? { numbers: new Set(), lastMs: 0 };
+    this.#rivals.set(name, rival);
+    rival.lastMs = this.#context.nowMs;
+    if (rival.numbers.size < RIVAL_NUMBERS) rival.numbers.add(number);
+    for (const oldest of this.#rivals.keys()) if (this.#rivals.size > RIVALS_MAX) this.#rivals.delete(oldest);
+  }
+
+  /** Whether a signed window is left alone, because a rival of our line has signed it and ours may still come. */
+  refuses({ number, version, signer }: Pick<Manifest, 'number' | 'version' | 'signer'>): boolean {
+    const { nowMs } = this.#context;
+    const rival = this.#rivals.get(nameOf(this.#context.signerOf({ signer })));
+    if (!rival || nowMs - rival.lastMs > RIVAL_MS) return false;
+    const choice = this.#choices.get(number);
+    if (choice && nowMs - choice.sinceMs >= PATIENCE_MS) {
+      // Ours has not come: from here on this is our line.
+      choice.crosses = true;
+      this.#rivals.clear();
+      return false;
+    }
+    const isAlone = this.#claims(number).every((claim) => claim.version === version);
+    if (isAlone && rival.numbers.size < RIVAL_NUMBERS) return false;
+    this.#refused.set(number, (this.#refused.get(number) ?? new Set()).add(version));
+    return true;
   }
 
   /** Whether the neighbour has, or is taken to have, the content that is followed. */
@@ -75,18 +159,34 @@ export class Lineage {
   consider(number: WindowNumber, mayChange: boolean): boolean {
     const { buffer, nowMs } = this.#context;
     if (buffer.get(number)) return false;
-    const claims = this.#claims(number);
+    this.#firstMs ??= nowMs;
     const known = this.#choices.get(number);
+    if (known && nowMs - known.sinceMs >= PATIENCE_MS) this.#refused.delete(number);
+    const claims = this.#claims(number);
     const [best] = claims;
-    if (best === undefined) return false;
+    if (best === undefined) {
+      if (this.#refused.has(number)) return this.#waitFor(number, known);
+      // Numbers that nobody speaks of any more were made up, or are gone; there is no end to those that can be made up.
+      if (!this.#context.maps().some((map) => map.get(number))) this.#choices.delete(number);
+      return false;
+    }
     const current = claims.find(({ version }) => version === known?.version);
     if (current && (!mayChange || current === best || rank(current) === rank(best))) return false;
     const sinceMs = known?.sinceMs ?? nowMs;
     const isForeign = best.kin === 0 && best.strangers > 0;
-    const waits = isForeign && nowMs - sinceMs < PATIENCE_MS && this.#hasKin(number);
+    // What our kin have has been refused: theirs is the line to leave.
+    // Somebody of whom we know nothing yet may be of our line or not; those who are will say in a moment.
+    const patienceMs = isForeign ? PATIENCE_MS : best.kin === 0 ? STRANGER_MS : 0;
+    const waits = !this.#refused.has(number) && nowMs - sinceMs < patienceMs && this.#hasKin(number);
     const version = waits ? undefined : best.version;
     this.#choices.set(number, { version, sinceMs, crosses: isForeign });
     return known !== undefined && known.version !== undefined && known.version !== version;
+  }
+
+  /** Nobody names a content that is acceptable yet. */
+  #waitFor(number: WindowNumber, known: Choice | undefined): boolean {
+    this.#choices.set(number, { version: undefined, sinceMs: known?.sinceMs ?? this.#context.nowMs, crosses: false });
+    return known?.version !== undefined;
   }
 
   /** Numbers whose choice is open, or may have been wrong. */
@@ -96,6 +196,7 @@ export class Lineage {
 
   forgetBelow(number: WindowNumber): void {
     for (const known of this.#choices.keys()) if (known < number) this.#choices.delete(known);
+    for (const known of this.#refused.keys()) if (known < number) this.#refused.delete(known);
   }
 
   /** What neighbours name, the best first. */
@@ -103,7 +204,7 @@ export class Lineage {
     const claims = new Map<ContentVersion, Claim>();
     for (const neighbour of this.#context.neighbours.values()) {
       const version = neighbour.map.get(number)?.version;
-      if (version === undefined) continue;
+      if (version === undefined || this.#refused.get(number)?.has(version)) continue;
       const claim = claims.get(version) ?? { version, kin: 0, strangers: 0, count: 0 };
       claims.set(version, claim);
       claim.count += 1;
@@ -138,6 +239,19 @@ export class Lineage {
     }
     return isKin;
   }
+}
+
+function nameOf(publisher: Uint8Array): string {
+  return String.fromCharCode(...publisher);
+}
+
+function pairOf(one: Uint8Array, other: Uint8Array): string {
+  return isLower(one, other) ? nameOf(one) + nameOf(other) : nameOf(other) + nameOf(one);
+}
+
+function isLower(a: Uint8Array, b: Uint8Array): boolean {
+  const at = a.findIndex((byte, index) => byte !== b[index]);
+  return at >= 0 && (a[at] ?? 0) < (b[at] ?? 0);
 }
 
 /** Kin outweigh any number of others; more claimants outweigh fewer. */

@@ -92,9 +92,9 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#announcer = new Announcer(context, this.#shares);
     this.#lineage = new Lineage(context);
     this.#fellows = new FellowPublishers(context);
-    this.#watch = new ConflictWatch(context);
+    this.#watch = new ConflictWatch(context, this.#lineage);
     this.#survey = new Survey(context);
-    this.#outlook = new SwarmOutlook(context, this.#fellows.rank);
+    this.#outlook = new SwarmOutlook(context, this.#fellows.rank, () => this.#survey.newest);
     const [shares, announcer, pending, lineage] = [this.#shares, this.#announcer, this.#pending, this.#lineage];
     this.#publication = new Publication({ context, shares, announcer, fellows: this.#fellows, watch: this.#watch });
     this.#description = new StreamDescription(context);
@@ -102,7 +102,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#requester = new Requester({ context, playout: this.#playout, pending, lineage });
     const parts = { context, announcer, requester: this.#requester, pending, lineage };
     this.#receiver = new Receiver(parts);
-    this.#revocations = new Revocations({ ...parts, description: this.#description });
+    this.#revocations = new Revocations({ ...parts, description: this.#description, shares });
     this.#delivery = new Delivery({ ...parts, playout: this.#playout });
   }
 
@@ -263,7 +263,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       case 'cancel':
         return this.#uploader.onCancel(neighbour, message.window, message.pieces);
       case 'refuse':
-        this.#survey.refused(neighbour, message.window);
+        this.#survey.refused(neighbour, message.window, message.why);
         return this.#requester.onRefusal(neighbour, message);
       case 'dissent':
         return this.#watch.onDissent(neighbour, message.bytes);
@@ -275,7 +275,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   }
 
   #onManifest(neighbour: Neighbour, bytes: Uint8Array, ageMs: Milliseconds): void {
-    if (this.#watch.takes(neighbour, bytes)) return;
+    if (this.#publication.takes(neighbour, bytes) || this.#watch.takes(neighbour, bytes)) return;
     if (this.#context.isPublisher && this.#survey.takesManifest(neighbour, bytes)) return;
     this.#receiver.onManifest(neighbour, bytes, ageMs, this.#delivery.lowestWanted);
   }
@@ -292,7 +292,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     neighbour.map.update(map.full, map.tail, map.windows);
     neighbour.onAir = map.onAir === true;
     this.#delivery.noteMap();
-    this.#outlook.onMap(map.windows);
+    this.#outlook.onMap(neighbour, map.windows);
     this.#watch.onMap(neighbour, map.windows);
     if (this.#context.isPublisher) return this.#publication.onMap(map.windows);
     for (const { number } of map.windows) {

@@ -1,7 +1,7 @@
 /**
  * All that the exchange remembers of one neighbour: what it holds, how fast it answers, what it was told, how it behaved.
  */
-import type { Bytes, ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import { BufferMap } from './buffer-map.js';
 import type { LiveMessage } from './live-message.js';
 import { WaitTime } from './wait-time.js';
@@ -25,6 +25,13 @@ const OUTSTANDING_UNPROVEN = 8;
 const UNANSWERED_DOUBT = 2;
 /** Manifests asked of one neighbour whose answer is remembered to be awaited. */
 const MANIFESTS_ASKED_MAX = 256;
+/** Whoever has named so many windows that it could not show is not listened to. */
+const EMPTY_CLAIMS_MAX = 3;
+/** One that it shows makes up for so much of one that it did not. */
+const PROOF_WEIGHT = 1 / 4;
+
+/** `settled`: it came from elsewhere, or is not wanted any more. `other-content`: another content is wanted under the number than it was asked for. */
+export type CallOff = 'settled' | 'other-content';
 
 export class Neighbour {
   readonly id: ConnectionId;
@@ -57,6 +64,12 @@ export class Neighbour {
   toldSerial = 0;
   /** Serial of the newest list that it has certainly read: it has answered something that was asked after that list was sent. */
   readSerial = 0;
+  /** Windows that it named and could not show, less those that it did show. */
+  emptyClaims = 0;
+  /** The newest window that it has spoken of. */
+  told: WindowNumber | undefined;
+  /** Where, and when, it was first heard to be ahead of what this publisher makes; forgotten once this publisher has got there itself. */
+  ahead: { readonly number: WindowNumber; readonly sinceMs: Milliseconds } | undefined;
   /** Pieces sent to us that nobody asked for. */
   unasked = 0;
   /** Times it refused what it had announced. */
@@ -77,6 +90,8 @@ export class Neighbour {
   unansweredSinceMs: Milliseconds = 0;
   /** Windows whose manifest was asked of it, with the list it had been told of by then. */
   readonly #manifestsAsked = new Map<WindowNumber, number>();
+  /** Requests that were called off, by window; of windows in the buffer's reach, so bounded by it. */
+  readonly #calledOff = new Map<WindowNumber, Map<PieceIndex, CallOff>>();
   #proven = false;
   #failures = 0;
   #work = WORK_BURST;
@@ -90,6 +105,16 @@ export class Neighbour {
 
   get blocked(): boolean {
     return this.blockedSinceMs !== undefined;
+  }
+
+  /** Its word on what there is counts. */
+  get trusted(): boolean {
+    return this.emptyClaims < EMPTY_CLAIMS_MAX;
+  }
+
+  /** It showed a window that it had named. */
+  proved(): void {
+    this.emptyClaims = Math.max(0, this.emptyClaims - PROOF_WEIGHT);
   }
 
   /** Books the work of one message. False once it has caused more than any honest neighbour does. */
@@ -151,8 +176,23 @@ export class Neighbour {
     this.brokenPromises = Math.max(0, this.brokenPromises - 1);
   }
 
+  /** A request to it has been called off; its answer may be on its way already. */
+  noteCalledOff(window: WindowNumber, piece: PieceIndex, why: CallOff): void {
+    const pieces = this.#calledOff.get(window) ?? new Map<PieceIndex, CallOff>();
+    this.#calledOff.set(window, pieces.set(piece, why));
+  }
+
+  /** Why a piece that is not awaited any more had been asked of it before, if so; asked once, it may come once. */
+  takeCalledOff(window: WindowNumber, piece: PieceIndex): CallOff | undefined {
+    const pieces = this.#calledOff.get(window);
+    const why = pieces?.get(piece);
+    pieces?.delete(piece);
+    return why;
+  }
+
   /** Windows below this one are gone here. */
   forgetBelow(tail: WindowNumber): void {
+    for (const window of this.#calledOff.keys()) if (window < tail) this.#calledOff.delete(window);
     this.map.forgetBelow(tail);
     for (const number of this.#manifestsAsked.keys()) if (number < tail) this.#manifestsAsked.delete(number);
     for (const number of this.news) if (number < tail) this.news.delete(number);

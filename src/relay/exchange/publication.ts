@@ -3,14 +3,16 @@
  *
  * With other publishers of the source on the air each deals out its part first, and what of the others' parts has not spread a moment later.
  */
-import { invariant } from '../../kernel/errors.js';
+import { copyOf } from '../../kernel/bytes.js';
+import { invariant, Malformed } from '../../kernel/errors.js';
 import type { ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { Announcer } from './announcer.js';
 import type { ConflictWatch } from './conflict-watch.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { FellowPublishers } from './fellow-publishers.js';
-import { type Manifest, signManifest, splitPieces, type WindowContent } from './manifest.js';
+import { decodeManifest, type Manifest, signManifest, splitPieces, type WindowContent } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
+import { isAdmitted } from './offences.js';
 import type { BufferedWindow } from './window-buffer.js';
 import type { WindowShares } from './window-shares.js';
 
@@ -23,6 +25,17 @@ const CONFIRM_MS: Milliseconds = 150;
 const CONFIRM_MS_MAX: Milliseconds = 500;
 /** Windows that may wait to be confirmed. */
 const UNCONFIRMED_MAX = 16;
+
+/** So many of those who name another content are asked to prove it. */
+const PROOFS_MAX = 3;
+
+interface Unconfirmed {
+  readonly manifest: Manifest;
+  readonly bytes: Uint8Array;
+  /** Who named another content, was asked for the signature under it, and has not answered. */
+  readonly asked: Set<ConnectionId>;
+  proofsAsked: number;
+}
 
 export interface PublicationParts {
   readonly context: ExchangeContext;
@@ -39,7 +52,7 @@ export class Publication {
   readonly #fellows: FellowPublishers;
   readonly #watch: ConflictWatch;
   /** Signed, and waiting for others to show the same. */
-  readonly #unconfirmed = new Map<WindowNumber, { readonly manifest: Manifest; readonly bytes: Uint8Array }>();
+  readonly #unconfirmed = new Map<WindowNumber, Unconfirmed>();
   windowsPublished = 0;
 
   constructor({ context, shares, announcer, fellows, watch }: PublicationParts) {
@@ -60,31 +73,65 @@ export class Publication {
     const { count, lagMs } = this.#fellows.partIn(manifest.number);
     // Without another publisher at work nobody can confirm anything.
     if (!confirm || count === 1) return this.#release(manifest, content.bytes);
-    this.#unconfirmed.set(manifest.number, { manifest, bytes: content.bytes });
+    this.#unconfirmed.set(manifest.number, { manifest, bytes: content.bytes, asked: new Set(), proofsAsked: 0 });
     this.#context.schedule(`confirm:${manifest.number}`, Math.min(CONFIRM_MS_MAX, lagMs + CONFIRM_MS));
     for (const number of this.#unconfirmed.keys()) if (this.#unconfirmed.size > UNCONFIRMED_MAX) this.#unconfirmed.delete(number);
     this.onMap([manifest]);
   }
 
-  /** A neighbour has spoken of these windows: one may be confirmed by it, or denied. */
+  /** A neighbour has spoken of these windows: one may be confirmed by it, or doubted. */
   onMap(windows: readonly { readonly number: WindowNumber }[]): void {
     for (const { number } of windows) {
       const waiting = this.#unconfirmed.get(number);
       if (!waiting) continue;
-      const heard = [...this.#context.neighbours.values()].flatMap(({ map }) => map.get(number)?.version ?? []);
-      if (heard.includes(waiting.manifest.version)) this.confirm(number);
-      else if (heard.length > 0) this.#deny(number);
+      const naming = [...this.#context.neighbours.values()].filter(({ map }) => map.get(number)?.version !== undefined);
+      if (naming.some(({ map }) => map.has(number, waiting.manifest.version))) this.#letGo(number);
+      else if (naming.length > 0) this.#askForProof(number, waiting, naming);
     }
   }
 
-  /** The timer `confirm`, or somebody else's word: the window may go out, and so may those before it that still wait. */
+  /** Whether the manifest was asked for here. A valid one of other content keeps our window back: words alone could silence every publisher. */
+  takes(neighbour: Neighbour, bytes: Uint8Array): boolean {
+    const manifest = decodeManifest(copyOf(bytes), this.#context.parameters.pieceBytes);
+    if (manifest instanceof Malformed) return false;
+    const waiting = this.#unconfirmed.get(manifest.number);
+    if (!waiting?.asked.delete(neighbour.id)) return false;
+    if (!isAdmitted(this.#context, neighbour, manifest)) return true;
+    neighbour.proved();
+    neighbour.map.noteVersion(manifest.number, manifest.version);
+    if (manifest.version === waiting.manifest.version) this.#letGo(manifest.number);
+    else this.#deny(manifest.number);
+    return true;
+  }
+
+  /** The timer `confirm`: nobody has proved anything else. */
   confirm(number: WindowNumber): void {
+    for (const id of this.#unconfirmed.get(number)?.asked ?? []) {
+      const neighbour = this.#context.neighbours.get(id);
+      if (neighbour) neighbour.emptyClaims += 1;
+    }
+    this.#letGo(number);
+  }
+
+  /** The window may go out, and so may those before it that still wait. */
+  #letGo(number: WindowNumber): void {
     if (!this.#unconfirmed.has(number)) return;
     for (const [waitingNumber, { manifest, bytes }] of [...this.#unconfirmed].sort(([a], [b]) => a - b)) {
       if (waitingNumber > number) return;
       this.#unconfirmed.delete(waitingNumber);
       this.#context.cancel(`confirm:${waitingNumber}`);
       this.#release(manifest, bytes);
+    }
+  }
+
+  #askForProof(number: WindowNumber, waiting: Unconfirmed, naming: readonly Neighbour[]): void {
+    const fresh = naming.filter(({ id, trusted }) => trusted && !waiting.asked.has(id));
+    for (const neighbour of fresh.toSorted((a, b) => a.emptyClaims - b.emptyClaims).slice(0, PROOFS_MAX - waiting.proofsAsked)) {
+      // The answer takes its time.
+      if (waiting.proofsAsked === 0) this.#context.schedule(`confirm:${number}`, CONFIRM_MS_MAX);
+      waiting.proofsAsked += 1;
+      waiting.asked.add(neighbour.id);
+      this.#context.send(neighbour, { kind: 'request', window: number, pieces: [], wantManifest: true, patienceMs: 0 });
     }
   }
 

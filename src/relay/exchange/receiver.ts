@@ -57,7 +57,7 @@ export class Receiver {
     if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return void neighbour.noteManifestCame(manifest.number);
     if (!isAdmitted(this.#context, neighbour, manifest)) return this.#refuse(neighbour, manifest.number);
     neighbour.map.noteVersion(manifest.number, manifest.version);
-    if (this.#isRival(manifest)) return;
+    if (this.#isRival(manifest) || this.#isRefused(manifest)) return;
     const window = buffer.open(manifest, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
     const early = this.#pending.release(manifest.number);
     if (window) this.#verifyEarly(window, early);
@@ -72,8 +72,11 @@ export class Receiver {
   }
 
   onPiece(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
+    const calledOff = this.#requester.hasAsked(neighbour, number, piece) ? undefined : neighbour.takeCalledOff(number, piece);
+    // Good if it fits, and nobody's fault if not.
+    if (calledOff === 'other-content' && !this.#fits(number, piece, payload)) return;
     const { awaited, asked } = this.#requester.onAnswer(neighbour, number, piece, payload.length);
-    if (!asked) neighbour.unasked += 1;
+    if (!asked && !calledOff) neighbour.unasked += 1;
     if (neighbour.unasked > UNASKED_MAX) return this.#context.accuse(neighbour, 'pieces that nobody asked for');
     const window = this.#context.buffer.get(number);
     if (window?.held.has(piece)) this.duplicateBytes += payload.length;
@@ -94,6 +97,14 @@ export class Receiver {
     // Pieces that came early may be of the other one; asking for them again costs less than blaming who sent them.
     if (!isNamed) this.#requester.startOver(number);
     return isNamed;
+  }
+
+  /** A publisher has signed it that is not of our line. */
+  #isRefused(manifest: Manifest): boolean {
+    if (!this.#lineage.refuses(manifest)) return false;
+    this.#lineage.consider(manifest.number, true);
+    this.#requester.startOver(manifest.number);
+    return true;
   }
 
   #keepEarly(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
@@ -117,9 +128,7 @@ export class Receiver {
 
   /** The only way into the buffer: the size and the hash must match the signed manifest. */
   #verify(window: BufferedWindow, piece: PieceIndex, payload: Uint8Array, from: Neighbour | undefined): boolean {
-    const expected = window.manifest.pieceHashes[piece];
-    const sizeBytes = pieceSizeBytes(window.manifest, piece, this.#context.parameters.pieceBytes);
-    if (expected && payload.length === sizeBytes && sameBytes(this.#context.options.hasher.sha256(payload), expected)) {
+    if (this.#fits(window.number, piece, payload)) {
       // A copy, so that one piece does not keep the whole network buffer it came in alive.
       window.store(piece, copyOf(payload));
       from?.succeeded();
@@ -130,6 +139,15 @@ export class Receiver {
     }
     this.#reject(from, window.number);
     return false;
+  }
+
+  /** Whether the window is here, and this is that piece of it. */
+  #fits(number: WindowNumber, piece: PieceIndex, payload: Uint8Array): boolean {
+    const { buffer, parameters, options } = this.#context;
+    const manifest = buffer.get(number)?.manifest;
+    const expected = manifest?.pieceHashes[piece];
+    if (!manifest || !expected || payload.length !== pieceSizeBytes(manifest, piece, parameters.pieceBytes)) return false;
+    return sameBytes(options.hasher.sha256(payload), expected);
   }
 
   #reject(neighbour: Neighbour | undefined, window: WindowNumber): void {

@@ -9,7 +9,7 @@ import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
 import type { LiveMessage } from './live-message.js';
 import { listNeeds } from './needs.js';
-import type { Neighbour } from './neighbour.js';
+import type { CallOff, Neighbour } from './neighbour.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import { byUrgency, chooseHolder, type Need } from './scheduler.js';
@@ -68,6 +68,11 @@ export class Requester {
       windows.set(need.window, [...(windows.get(need.window) ?? []), need.piece]);
     }
     for (const [holder, windows] of requests) for (const [window, pieces] of windows) this.#sendRequest(holder, window, pieces);
+  }
+
+  /** This neighbour has been asked for the piece, and has not answered. */
+  hasAsked(neighbour: Neighbour, window: WindowNumber, piece: PieceIndex): boolean {
+    return this.#downloads.get(window, piece)?.asked.some(({ peer }) => peer === neighbour.id) === true;
   }
 
   /** A piece of this window is on its way. */
@@ -179,7 +184,8 @@ export class Requester {
 
   /** Another content is wanted under this number: what was asked for is called off, and nothing of it is kept. */
   startOver(window: WindowNumber): void {
-    this.abandon(window);
+    for (const download of this.#downloads.of(window)) this.#finish(download, 'other-content');
+    this.#context.planDue = true;
     this.#pending.release(window);
   }
 
@@ -299,17 +305,18 @@ export class Requester {
   }
 
   /** The piece is here, or not wanted: whoever still has it in the queue is told. */
-  #finish(download: Download): void {
-    for (const asked of [...download.asked]) this.#cancelAt(download, asked);
+  #finish(download: Download, why: CallOff = 'settled'): void {
+    for (const asked of [...download.asked]) this.#cancelAt(download, asked, why);
     this.#forget(download);
   }
 
-  #cancelAt(download: Download, asked: Asked): void {
+  #cancelAt(download: Download, asked: Asked, why: CallOff = 'settled'): void {
     this.#downloads.release(download, asked.peer);
     const neighbour = this.#context.neighbours.get(asked.peer);
     if (!neighbour) return;
     neighbour.outstanding -= 1;
     neighbour.wait.released(asked.sizeBytes);
+    neighbour.noteCalledOff(download.window, download.piece, why);
     this.#context.send(neighbour, { kind: 'cancel', window: download.window, pieces: [download.piece] });
   }
 

@@ -12,6 +12,7 @@ import type { PendingWindows } from './pending-windows.js';
 import type { Requester } from './requester.js';
 import { decodeRevocationList, type RevocationList } from './revocation-list.js';
 import type { StreamDescription } from './stream-description.js';
+import type { WindowShares } from './window-shares.js';
 
 export interface RevocationsParts {
   readonly context: ExchangeContext;
@@ -19,6 +20,7 @@ export interface RevocationsParts {
   readonly requester: Requester;
   readonly pending: PendingWindows;
   readonly description: StreamDescription;
+  readonly shares: WindowShares;
 }
 
 export class Revocations {
@@ -69,7 +71,7 @@ export class Revocations {
 
   /** Drops every window and info whose signer may not sign any more, and tells everybody what is left. */
   #purge(): void {
-    const { context, announcer, requester, pending, description } = this.#parts;
+    const { context, announcer, requester, pending, description, shares } = this.#parts;
     const { buffer, authority, neighbours } = context;
     const ended = [...buffer.windows()].filter(({ manifest }) => !authority.stillHolds(manifest.certificate));
     for (const { number } of ended) {
@@ -86,7 +88,9 @@ export class Revocations {
     for (const neighbour of neighbours.values()) neighbour.brokenPromises = 0;
     for (const { manifest } of buffer.windows()) authority.noteKept(manifest.certificate);
     description.purge();
-    if (ended.length > 0) for (const neighbour of neighbours.values()) announcer.sendMap(neighbour);
+    // Copies of the same window that another publisher had signed are gone: those dealt out here may be the only ones left.
+    const isRevealed = shares.revealAll();
+    if (ended.length > 0 || isRevealed) for (const neighbour of neighbours.values()) announcer.sendMap(neighbour);
     context.planDue = context.deliverDue = true;
   }
 }

@@ -27,11 +27,20 @@ interface Sample {
   readonly early: Map<PieceIndex, Uint8Array>;
 }
 
+interface Candidate {
+  readonly number: WindowNumber;
+  readonly holder: Neighbour;
+  readonly pieceCount: number;
+}
+
 export class Survey {
   readonly #context: ExchangeContext;
   readonly #samples = new Map<WindowNumber, Sample>();
   /** The newest sample that has come; older ones are not asked for again. */
   readonly #done = new Set<WindowNumber>();
+
+  /** The highest number of a sample: that one exists, whatever maps say. */
+  newest: WindowNumber = -1;
 
   constructor(context: ExchangeContext) {
     this.#context = context;
@@ -40,7 +49,7 @@ export class Survey {
   /** Asks for up to `count` of the newest windows that are not our own; those fetched before are left out. */
   begin(count: number): void {
     this.#giveUpLate();
-    const wanted = this.#candidates().slice(0, Math.min(count, SAMPLES_MAX - this.#samples.size));
+    const wanted = this.#fairly(this.#candidates()).slice(0, Math.min(count, SAMPLES_MAX - this.#samples.size));
     for (const { number, holder, pieceCount } of wanted) {
       this.#samples.set(number, { from: holder.id, askedMs: this.#context.nowMs, window: undefined, early: new Map() });
       const pieces = Array.from({ length: Math.min(pieceCount, PIECES_PER_MESSAGE_MAX) }, (_, piece) => piece);
@@ -73,10 +82,11 @@ export class Survey {
   }
 
   /** The neighbour cannot or will not send it. */
-  refused(neighbour: Neighbour, number: WindowNumber): void {
+  refused(neighbour: Neighbour, number: WindowNumber, why: 'busy' | 'not-held'): void {
     if (this.#samples.get(number)?.from !== neighbour.id) return;
     this.#samples.delete(number);
     neighbour.map.noteMissing(number);
+    if (why === 'not-held') neighbour.emptyClaims += 1;
   }
 
   dropPeer(peer: ConnectionId): void {
@@ -107,6 +117,8 @@ export class Survey {
     }
     window.store(piece, copyOf(payload));
     if (!window.complete) return;
+    neighbour.proved();
+    this.newest = Math.max(this.newest, number);
     this.#samples.delete(number);
     this.#done.add(number);
     for (const oldest of this.#done) {
@@ -116,15 +128,29 @@ export class Survey {
     this.#context.emit({ kind: 'surveyed', manifest, bytes: window.join(), publisher: this.#context.signerOf(manifest) });
   }
 
+  /** Nobody takes more than its part of the samples under way, and those go first whose word has proved good: numbers can be made up. */
+  #fairly(candidates: readonly Candidate[]): readonly Candidate[] {
+    const busy = new Map<ConnectionId, number>();
+    for (const { from } of this.#samples.values()) busy.set(from, (busy.get(from) ?? 0) + 1);
+    const part = Math.ceil(SAMPLES_MAX / Math.max(1, new Set(candidates.map(({ holder }) => holder)).size));
+    return candidates
+      .toSorted((a, b) => a.holder.emptyClaims - b.holder.emptyClaims)
+      .filter(({ holder }) => {
+        const count = (busy.get(holder.id) ?? 0) + 1;
+        busy.set(holder.id, count);
+        return count <= part;
+      });
+  }
+
   /** The newest first. Viewers are asked before publishers, who have enough to do. */
-  #candidates(): readonly { readonly number: WindowNumber; readonly holder: Neighbour; readonly pieceCount: number }[] {
-    const found = new Map<WindowNumber, { readonly number: WindowNumber; readonly holder: Neighbour; readonly pieceCount: number }>();
+  #candidates(): readonly Candidate[] {
+    const found = new Map<WindowNumber, Candidate>();
     for (const holder of this.#context.neighbours.values()) {
       for (const number of holder.map.numbers()) {
         const claim = holder.map.get(number);
         if (!claim || claim.pieceCount === 0 || !holder.map.holdsAll(number) || this.#isKnown(number, claim.version)) continue;
         const rival = found.get(number)?.holder;
-        if (!rival || (rival.publisher && !holder.publisher)) found.set(number, { number, holder, pieceCount: claim.pieceCount });
+        if (!rival || isRatherAsked(holder, rival)) found.set(number, { number, holder, pieceCount: claim.pieceCount });
       }
     }
     return [...found.values()].sort((a, b) => b.number - a.number);
@@ -136,6 +162,17 @@ export class Survey {
   }
 
   #giveUpLate(): void {
-    for (const [number, { askedMs }] of this.#samples) if (this.#context.nowMs - askedMs > PATIENCE_MS) this.#samples.delete(number);
+    for (const [number, { askedMs, from }] of this.#samples) {
+      if (this.#context.nowMs - askedMs <= PATIENCE_MS) continue;
+      this.#samples.delete(number);
+      const holder = this.#context.neighbours.get(from);
+      if (holder) holder.emptyClaims += 1;
+    }
   }
+}
+
+/** Whose word has proved better; at equal words viewers before publishers. */
+function isRatherAsked(one: Neighbour, other: Neighbour): boolean {
+  if (one.trusted !== other.trusted) return one.trusted;
+  return other.publisher && !one.publisher;
 }

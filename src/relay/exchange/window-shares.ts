@@ -101,6 +101,13 @@ export class WindowShares {
     return deal ? (deal.shares.get(peer) ?? NOTHING) : window.held;
   }
 
+  /** From now on everybody may know of everything. False if that was so already. */
+  revealAll(): boolean {
+    const isNews = this.#deals.size > 0;
+    this.#deals.clear();
+    return isNews;
+  }
+
   /** The buffer has slid: nobody asks for these any more. */
   forgetBelow(tail: WindowNumber): void {
     for (const number of this.#deals.keys()) if (number < tail) this.#deals.delete(number);

@@ -52,6 +52,7 @@ test('it holds the newest frames and no more', () => {
   assert.is(times.length, 4_096);
   assert.is(times.at(-1), 4_999 * 40);
   assert.is([...index.times(0)].length, 4_096);
+  assert.is(index.span(0).firstMs, 904 * 40, 'and knows how far back it reaches');
 });
 
 test.run();

@@ -11,17 +11,30 @@ interface Shape {
   readonly fromMs?: number;
   readonly untilMs?: number;
   readonly silent?: boolean;
+  /** Only one picture a second is large enough to be told apart. */
+  readonly still?: boolean;
+  /** The sound ends here. */
+  readonly muteFromMs?: number;
   readonly seed?: number;
 }
 
 /** Frames of a source from one moment to another, each track moved by so much. */
-function frames({ video = 0, audio = 0, fromMs = 0, untilMs = 6_000, silent = false, seed = 0 }: Shape): FrameIndex {
+function frames({
+  video = 0,
+  audio = 0,
+  fromMs = 0,
+  untilMs = 6_000,
+  silent = false,
+  still = false,
+  muteFromMs = untilMs,
+  seed = 0,
+}: Shape): FrameIndex {
   const index = new FrameIndex(nodeHasher);
   const body = (head: readonly number[], content: number): Uint8Array =>
     Uint8Array.from({ length: 60 }, (_, at) => head[at] ?? ((content + seed * 7_919) >> (8 * (at % 4))) & 0xff);
-  for (let atMs = Math.ceil(fromMs / 40) * 40; atMs < untilMs; atMs += 40)
+  for (let atMs = Math.ceil(fromMs / 40) * 40; atMs < untilMs; atMs += still ? 1_000 : 40)
     index.add({ type: VIDEO, timestampMs: 0, body: body([0x27, 1, 0, 0, 0], atMs) }, atMs + video);
-  for (let atMs = Math.ceil(fromMs / 23) * 23; atMs < untilMs; atMs += 23)
+  for (let atMs = Math.ceil(fromMs / 23) * 23; atMs < muteFromMs; atMs += 23)
     index.add({ type: AUDIO, timestampMs: 0, body: body([0xaf, 1], silent ? 1 : atMs) }, atMs + audio);
   return index;
 }
@@ -52,6 +65,17 @@ test('a track that repeats itself need not decide, and one that could must', () 
   assert.equal(matchTimelines(frames({ silent: true }), frames({ silent: true, video: 70, audio: 70 })), { kind: 'same', deltaMs: 70 });
   const mixed = frames({ video: 70, audio: 70 });
   assert.equal(matchTimelines(frames({ fromMs: 0, untilMs: 6_000 }), mixed), { kind: 'same', deltaMs: 70 });
+});
+
+test('a picture that stands still need not decide, but must not contradict', () => {
+  const own = frames({ still: true });
+  assert.equal(matchTimelines(own, frames({ still: true, video: 70, audio: 70 })), { kind: 'same', deltaMs: 70 });
+  assert.equal(matchTimelines(own, frames({ still: true, video: 90, audio: 70 })), { kind: 'different' });
+});
+
+test('a sound that has fallen silent bears out what the pictures say', () => {
+  const theirs = frames({ video: 70, audio: 70, muteFromMs: 1_000 });
+  assert.equal(matchTimelines(frames({ muteFromMs: 1_000 }), theirs), { kind: 'same', deltaMs: 70 });
 });
 
 test('an offset that is tried holds where nearly all frames lie on each other', () => {

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { ConflictWatch } from '../../../../src/relay/exchange/conflict-watch.js';
 import { signDissent } from '../../../../src/relay/exchange/dissent.js';
 import type { ExchangeContext } from '../../../../src/relay/exchange/exchange-context.js';
+import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import type { LiveEvent } from '../../../../src/relay/exchange/live-exchange.js';
 import {
   addNeighbour,
@@ -28,7 +29,7 @@ function events(context: ExchangeContext): readonly LiveEvent[] {
 function setUp(publisher = false) {
   const context = makeContext(publisher ? { signer: OWNER } : {}, 10_000);
   hold(context, OURS);
-  return { context, watch: new ConflictWatch(context), x: addNeighbour(context, 'x') };
+  return { context, watch: new ConflictWatch(context, new Lineage(context)), x: addNeighbour(context, 'x') };
 }
 
 test('of other content under a number of ours proof is asked for, and a valid signature makes a conflict of it', () => {
@@ -90,6 +91,29 @@ test('a publisher hears of other content, of windows among its own that it never
   context.nowMs += 5_000;
   watch.onMap(x, [availability(makeWindow(31))]);
   assert.equal(doubts(), [31]);
+});
+
+test('numbers far ahead are told of also while this publisher goes on with its own, until it gets there', () => {
+  const { context, watch, x } = setUp(true);
+  const doubts = (): number => events(context).filter(({ kind }) => kind === 'doubt').length;
+  const publish = (number: number): void => {
+    hold(context, makeWindow(number));
+    watch.notePublished(number);
+  };
+  const go = (from: number, theirs: number, count: number): void => {
+    for (let step = 0; step < count; step++) {
+      context.nowMs += 500;
+      publish(from + step);
+      watch.onMap(x, [availability(makeWindow(theirs + step))]);
+    }
+  };
+  go(5, 8, 30);
+  assert.is(doubts(), 0, 'three windows ahead, as a source may be');
+  go(35, 5_000, 12);
+  assert.ok(doubts() > 0, 'on other numbers');
+  x.emptyClaims = 3;
+  go(47, 9_000, 12);
+  assert.is(doubts(), 0, 'one that makes numbers up');
 });
 
 test('what others made while a publisher was away is no wonder', () => {

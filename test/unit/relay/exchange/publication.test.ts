@@ -4,6 +4,7 @@ import { Announcer } from '../../../../src/relay/exchange/announcer.js';
 import { ConflictWatch } from '../../../../src/relay/exchange/conflict-watch.js';
 import type { ExchangeContext, LiveExchangeOptions } from '../../../../src/relay/exchange/exchange-context.js';
 import { FellowPublishers } from '../../../../src/relay/exchange/fellow-publishers.js';
+import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import { WINDOW_DOMAIN } from '../../../../src/relay/exchange/manifest.js';
 import { Publication } from '../../../../src/relay/exchange/publication.js';
 import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
@@ -15,6 +16,7 @@ import {
   CERTIFICATE,
   CHANNEL,
   certify,
+  type MadeWindow,
   makeContext,
   makeWindow,
   OWNER,
@@ -26,7 +28,11 @@ import {
 } from '../../../support/exchange-fixture.js';
 
 function publicationOf(context: ExchangeContext, shares: WindowShares): Publication {
-  const [announcer, fellows, watch] = [new Announcer(context, shares), new FellowPublishers(context), new ConflictWatch(context)];
+  const [announcer, fellows, watch] = [
+    new Announcer(context, shares),
+    new FellowPublishers(context),
+    new ConflictWatch(context, new Lineage(context)),
+  ];
   return new Publication({ context, shares, announcer, fellows, watch });
 }
 
@@ -115,6 +121,56 @@ test('without authority nothing is published: not without a certificate, nor wit
   assert.is(publish({ signer: STRANGER }), 0);
   assert.is(publish({ wallClockMs: () => CERTIFICATE.untilMs }), 0);
   assert.is(publish({ signer: STRANGER, certificate: certify({ key: STRANGER.publicKey }) }), 0);
+});
+
+/** A fellow that makes windows a little later than we, so that there is somebody to confirm ours. */
+function setUpPair() {
+  const { context, publication } = setUp();
+  const fellow = addNeighbour(context, 'fellow', true);
+  fellow.map.update(true, 0, [availability(makeWindow(3))]);
+  const name = (id: string, made: MadeWindow): void => {
+    const neighbour = context.neighbours.get(id) ?? addNeighbour(context, id);
+    neighbour.map.update(false, 0, [availability(made)]);
+    publication.onMap([made.content]);
+  };
+  return { context, publication, fellow, name };
+}
+
+const OTHER_FOUR = makeWindow(4, 3, { bytes: new Uint8Array(40).fill(9) }, PUBLISHER, CHANNEL, CERTIFICATE);
+
+test('a window that is to be confirmed goes out when somebody names the same, or nobody names any', () => {
+  const { publication, fellow, name } = setUpPair();
+  publication.publish(makeWindow(4).content, true);
+  assert.is(publication.windowsPublished, 0);
+  name('fellow', makeWindow(4));
+  assert.is(publication.windowsPublished, 1);
+  publication.publish(makeWindow(5).content, true);
+  publication.confirm(5);
+  assert.is(publication.windowsPublished, 2);
+  assert.is(fellow.emptyClaims, 0);
+});
+
+test('a window that is to be confirmed is held back by a signature, not by words', () => {
+  const { context, publication, fellow, name } = setUpPair();
+  name('liar', OTHER_FOUR);
+  publication.publish(makeWindow(4).content, true);
+  assert.equal(
+    sentOf(context.takeEffects(), 'request').map(({ to, wantManifest, pieces }) => [to, wantManifest, pieces.length]),
+    [['liar', true, 0]],
+  );
+  publication.confirm(4);
+  assert.equal([publication.windowsPublished, context.neighbours.get('liar')?.emptyClaims], [1, 1]);
+
+  const five = makeWindow(5, 3, { bytes: new Uint8Array(40).fill(9) }, PUBLISHER, CHANNEL, CERTIFICATE);
+  name('fellow', makeWindow(4));
+  publication.publish(makeWindow(5).content, true);
+  name('fellow', five);
+  assert.ok(publication.takes(fellow, five.manifest.bytes));
+  assert.not(publication.takes(fellow, five.manifest.bytes), 'asked once');
+  publication.confirm(5);
+  assert.is(publication.windowsPublished, 1);
+  const doubts = context.takeEffects().flatMap((effect) => (effect.kind === 'emit' && effect.event.kind === 'doubt' ? [effect.event] : []));
+  assert.equal(doubts, [{ kind: 'doubt', number: 5, published: false }]);
 });
 
 test.run();

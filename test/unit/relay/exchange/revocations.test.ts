@@ -35,9 +35,10 @@ function setUp(overrides: Partial<LiveExchangeOptions> = {}) {
   const playout = new Playout(PARAMETERS, context.buffer, () => false);
   playout.moveTo(4);
   const requester = new Requester({ context, playout, pending, lineage: new Lineage(context) });
-  const announcer = new Announcer(context, new WindowShares());
+  const shares = new WindowShares();
+  const announcer = new Announcer(context, shares);
   const description = new StreamDescription(context);
-  const revocations = new Revocations({ context, announcer, requester, pending, description });
+  const revocations = new Revocations({ context, announcer, requester, pending, description, shares });
   return { context, pending, requester, revocations, x: addNeighbour(context, 'x'), y: addNeighbour(context, 'y') };
 }
 

@@ -89,7 +89,7 @@ test('who refuses, is gone, or does not answer is not waited for', () => {
   const [x, y] = [addNeighbour(context, 'x'), addNeighbour(context, 'y')];
   x.map.update(true, 0, [availability(makeWindow(5))]);
   survey.begin(1);
-  survey.refused(x, 5);
+  survey.refused(x, 5, 'not-held');
   y.map.update(true, 0, [availability(makeWindow(5))]);
   survey.begin(1);
   survey.dropPeer('y');
@@ -107,6 +107,26 @@ test('what was not asked for is left to others', () => {
   const x = addNeighbour(context, 'x');
   assert.not(survey.takesManifest(x, makeWindow(5).manifest.bytes));
   assert.not(survey.takesPiece(x, 5, 0, new Uint8Array(3)));
+});
+
+test('one that names windows that there are not keeps nobody from being sampled', () => {
+  const { context, survey } = setUp();
+  const [liar, honest] = [addNeighbour(context, 'liar'), addNeighbour(context, 'honest')];
+  honest.map.update(true, 0, [availability(makeWindow(5))]);
+  liar.map.update(
+    true,
+    0,
+    Array.from({ length: 20 }, (_, index) => ({ number: 0xffff_ff00 + index, pieceCount: 8, key: true, held: null, version: 3 })),
+  );
+  survey.begin(6);
+  const asked = sentOf(context.takeEffects(), 'request').map(({ to }) => to);
+  assert.ok(asked.includes('honest'));
+  assert.ok(asked.filter((to) => to === 'liar').length <= 4);
+  for (let step = 0; step < 8; step++) {
+    context.nowMs += 500;
+    survey.begin(6);
+  }
+  assert.not(liar.trusted, 'it has shown nothing');
 });
 
 test.run();

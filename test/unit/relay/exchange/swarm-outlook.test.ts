@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Neighbour } from '../../../../src/relay/exchange/neighbour.js';
 import { SwarmOutlook } from '../../../../src/relay/exchange/swarm-outlook.js';
 import { addNeighbour, availability, hold, makeContext, makeWindow, OWNER } from '../../../support/exchange-fixture.js';
 
@@ -29,7 +30,7 @@ test('what others publish is not quiet, what we published ourselves is', () => {
   hold(context, makeWindow(4));
   const hear = (number: number): void => {
     x.map.update(false, 0, [availability(makeWindow(number))]);
-    outlook.onMap([availability(makeWindow(number))]);
+    outlook.onMap(x, [availability(makeWindow(number))]);
   };
   hear(4);
   assert.is(outlook.at(1_500).quietMs, Number.POSITIVE_INFINITY);
@@ -56,6 +57,26 @@ test('publishers count by rank and by whether they were heard of late', () => {
   if (gone) gone.lastHeardMs = -60_000;
   const { publishers, before, onAir } = outlook.at(1_000);
   assert.equal([publishers, before, onAir], [3, 1, 2]);
+});
+
+test('one that names numbers out of the air does not drown what others tell, and is not listened to for long', () => {
+  const { context, outlook } = setUp();
+  const [liar, honest] = [addNeighbour(context, 'liar'), addNeighbour(context, 'honest')];
+  const hear = (neighbour: Neighbour, number: number): void => {
+    const window = { number, pieceCount: 8, key: true, held: null, version: 3 };
+    neighbour.map.update(false, 0, [window]);
+    outlook.onMap(neighbour, [window]);
+  };
+  hear(honest, 10);
+  hear(liar, 0xffff_ffff);
+  context.nowMs = 2_000;
+  hear(honest, 11);
+  assert.is(outlook.at(2_100).quietMs, 100);
+  hear(addNeighbour(context, 'late'), 9);
+  context.nowMs = 4_000;
+  liar.emptyClaims = 3;
+  hear(liar, 0xffff_ffff);
+  assert.equal([outlook.at(4_000).quietMs, outlook.at(4_000).head], [2_000, 11]);
 });
 
 test.run();
