@@ -26,7 +26,7 @@ import {
   type LocalTerms,
   revoke,
 } from './plugins/delegation.js';
-import { progressLine, stationInstructions, viewerInstructions } from './plugins/instructions.js';
+import { PublisherNews, progressLine, stationInstructions, viewerInstructions } from './plugins/instructions.js';
 import { dateOf } from './plugins/station-authority.js';
 import { type RunningShoal, type ShoalOptions, startStation, VERSION, watchChannel } from './shoal.js';
 
@@ -216,10 +216,12 @@ function report(shoal: RunningShoal, json: boolean, viewing: boolean): void {
   const [first] = ready.channels;
   const lines = viewing && first ? viewerInstructions(ready.page, first) : stationInstructions(ready.page, ready.channels);
   for (const line of lines) terminal.line(line);
-  if (!viewing) return;
+  const news = new PublisherNews();
   setInterval(() => {
-    const [status] = shoal.status().channels;
-    if (status) terminal.progress(progressLine(status.name, status));
+    const { channels } = shoal.status();
+    const [status] = channels;
+    if (!viewing) for (const line of news.update(channels)) terminal.line(line);
+    else if (status) terminal.progress(progressLine(status.name, status));
   }, STATUS_PERIOD_MS);
 }
 

@@ -1,11 +1,13 @@
 /**
  * The page: reads the API once a second and shows what it says. The address part behind # names the channel shown.
  */
+import { byId, copyRow, make } from '/elements.js';
 import { formatDelay, formatRate, formatSeconds, formatShare, Sparkline } from '/figures.js';
 import { canPlayFlv, Player } from '/player.js';
+import { showPublishers } from '/publisher-panel.js';
+import { notesOf } from '/publishers.js';
 
 const POLL_EVERY_MS = 1000;
-const COPIED_FOR_MS = 1600;
 
 const STATES = {
   connecting: ['Connecting', 'Looking for the picture.'],
@@ -14,7 +16,6 @@ const STATES = {
   unplayable: ['This browser cannot play this channel', 'Open it in VLC or mpv with an address below.'],
 };
 
-const byId = (id) => document.getElementById(id);
 const video = byId('video');
 const player = new Player(video, showState);
 /** Sparklines per channel id, kept while the page is open. */
@@ -24,12 +25,6 @@ const cards = new Map();
 let channels = [];
 let shown = null;
 let kindChosen = null;
-
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
 
 /** Polling stands still while nobody looks. */
 async function poll() {
@@ -93,6 +88,9 @@ function showCards() {
     card.dot.classList.toggle('live', live);
     card.name.textContent = channel.name;
     card.detail.textContent = `${live ? 'Live' : 'Off air'} · ${role === 'publisher' ? 'published here' : 'from the swarm'} · ${count(peers, 'peer')}`;
+    const notes = notesOf(channel.status);
+    card.notes.hidden = notes.length === 0;
+    card.notes.textContent = `Attention: ${notes.join(', ')}`;
   }
 }
 
@@ -100,8 +98,10 @@ function makeCard(channel) {
   const dot = make('span', { className: 'dot', ariaHidden: 'true' });
   const name = make('span', { className: 'card-name' });
   const detail = make('span', { className: 'card-detail' });
-  const link = make('a', { className: 'card', href: `#${channel.slug}` }, dot, make('span', { className: 'card-text' }, name, detail));
-  const card = { item: make('li', {}, link), link, dot, name, detail };
+  const notes = make('span', { className: 'card-notes' });
+  const text = make('span', { className: 'card-text' }, name, detail, notes);
+  const link = make('a', { className: 'card', href: `#${channel.slug}` }, dot, text);
+  const card = { item: make('li', {}, link), link, dot, name, detail, notes };
   byId('cards').append(card.item);
   cards.set(channel.id, card);
   return card;
@@ -118,6 +118,7 @@ function showChannel(channel) {
   }
   byId('about').textContent = describe(channel);
   showFigures(channel);
+  showPublishers(channel);
 }
 
 function openChannel(channel) {
@@ -171,43 +172,6 @@ function addressRows({ watch }) {
     ['MMS', watch.mms],
   ];
   return rows.filter(([, value]) => value !== null).map(([label, value]) => copyRow(label, value));
-}
-
-/** A labelled text with a button that copies it. */
-function copyRow(label, value) {
-  const button = make('button', { type: 'button', className: 'copy', textContent: 'Copy', ariaLabel: `Copy ${label}` });
-  button.addEventListener('click', async () => {
-    const done = await copy(value);
-    button.textContent = done ? 'Copied' : 'Press Ctrl+C';
-    button.classList.toggle('done', done);
-    byId('said').textContent = done ? `${label} copied` : 'Copying is not allowed here; select the text';
-    setTimeout(() => {
-      button.textContent = 'Copy';
-      button.classList.remove('done');
-    }, COPIED_FOR_MS);
-  });
-  return make(
-    'div',
-    { className: 'row' },
-    make('span', { className: 'row-label', textContent: label }),
-    make('code', { textContent: value, title: value }),
-    button,
-  );
-}
-
-/** The clipboard exists only on secure origins and this machine; elsewhere the old way through a selection works. */
-async function copy(value) {
-  try {
-    await navigator.clipboard.writeText(value);
-    return true;
-  } catch {
-    const area = make('textarea', { value, className: 'unseen' });
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand('copy');
-    area.remove();
-    return done;
-  }
 }
 
 function showEmpty({ publishRtmp }) {

@@ -70,11 +70,13 @@ function linkLines({ link }: InstructedChannel): readonly string[] {
   return [`  Watch elsewhere      npx shoal watch "${link}"`];
 }
 
-/** One line that says how a channel does: peers, buffer, rates, delay behind the publisher. */
+/** One line that says how a channel does: peers, buffer, rates, delay behind the publisher, and what is wrong with its publishers. */
 export function progressLine(name: string, status: ChannelStatus): string {
   const parts = [
     name,
     stateOf(status),
+    // Before the figures: a terminal cuts the line off at its width.
+    ...publisherNotes(status),
     `${status.peers} ${status.peers === 1 ? 'peer' : 'peers'}`,
     `buffer ${status.bufferSeconds.toFixed(1)} s`,
     `down ${kilobits(status.downBytesPerSecond)}`,
@@ -85,6 +87,44 @@ export function progressLine(name: string, status: ChannelStatus): string {
   if (status.delayMs !== null) parts.push(`delay ${(status.delayMs / 1000).toFixed(1)} s`);
   if (status.holes > 0) parts.push(`${status.holes} windows missed`);
   return parts.join(' · ');
+}
+
+/** What people should do something about; mostly nothing. */
+function publisherNotes(status: ChannelStatus): readonly string[] {
+  const { conflict, alignment, publisherKey } = status;
+  const notes: string[] = [];
+  const right = missingRight(status);
+  if (right !== null) notes.push(right);
+  else if (alignment?.state === 'standby') notes.push('standing by');
+  if (conflict) {
+    const [followed, other] = conflict.publishers.map((key) => (key === publisherKey ? 'this station' : key.slice(0, 8)));
+    notes.push(`CONFLICT: ${followed} is followed, ${other} shows other content`);
+  }
+  return notes;
+}
+
+function missingRight({ role, authority, certificateUntil }: ChannelStatus): string | null {
+  if (role !== 'publisher' || authority === 'owner' || authority === 'delegated') return null;
+  if (authority === 'withdrawn') return 'WITHDRAWN by the owner';
+  if (authority === 'expired') return `EXPIRED ${certificateUntil?.slice(0, 10)}`;
+  return 'NO RIGHT to publish yet';
+}
+
+/** What a station tells about its publishers between its instructions and its end: a line when something goes wrong, and when it is well again. */
+export class PublisherNews {
+  readonly #told = new Map<string, string>();
+
+  /** @returns the lines to print now. */
+  update(channels: readonly (ChannelStatus & { readonly id: string; readonly name: string })[]): readonly string[] {
+    const lines: string[] = [];
+    for (const channel of channels) {
+      const text = publisherNotes(channel).join(' · ');
+      if (text === (this.#told.get(channel.id) ?? '')) continue;
+      this.#told.set(channel.id, text);
+      lines.push(`Channel "${channel.name}": ${text === '' ? 'all is well with its publishers again' : text}`);
+    }
+    return lines;
+  }
 }
 
 /** Without a single peer nobody can say whether the channel is on the air. */

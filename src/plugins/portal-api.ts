@@ -1,7 +1,7 @@
 /**
  * The shapes that the page's API answers with, and the OpenAPI 3.1 document that says so. A test holds the two together.
  */
-import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
+import type { AlignmentStatus, ChannelStatus, ConflictStatus, PublisherStatus } from '../relay/endpoints/channel-status.js';
 import type { LocalChannel, WatchAddresses } from '../relay/endpoints/local-channel.js';
 import type { FeedTracks } from '../relay/endpoints/tag-feed.js';
 
@@ -56,44 +56,74 @@ function described(schema: Schema, description: string): Schema {
   return { ...schema, description };
 }
 
+/** The same, or null. */
+function optional(schema: Schema): Schema {
+  return { ...schema, type: [schema['type'], 'null'] };
+}
+
 const TRAFFIC = closed(
   { media: AMOUNT, manifest: AMOUNT, map: AMOUNT, request: AMOUNT, control: AMOUNT, total: AMOUNT },
   'Bytes on the peer wire since the start, by what they carried.',
 );
 
-const STATUS = closed(
-  {
-    role: { enum: ['publisher', 'viewer'] },
-    live: described(FLAG, 'Media arrived within the last few seconds.'),
-    peers: described(COUNT, 'Connected neighbours.'),
-    bufferSeconds: described(AMOUNT, 'Media held ahead of the newest delivered window; for a publisher, media kept for upload.'),
-    upBytes: named('Traffic'),
-    downBytes: named('Traffic'),
-    upBytesPerSecond: AMOUNT,
-    downBytesPerSecond: AMOUNT,
-    shareFromPeers: {
-      type: ['number', 'null'],
-      minimum: 0,
-      maximum: 1,
-      description: 'Part of the received media that came from peers that are not publishers.',
-    },
-    delayMs: {
-      type: ['number', 'null'],
-      description: 'How far the oldest media of the newest delivered window lies behind the publisher.',
-    },
-    windowsDelivered: COUNT,
-    holes: described(COUNT, 'Windows given up and jumped over.'),
-    timeouts: described(COUNT, 'Requests that ran into the one-shot timeout.'),
-    players: described(COUNT, 'Local players of all kinds right now.'),
-    authority: {
-      enum: ['owner', 'delegated', 'expired', 'withdrawn', 'none'],
-      description: 'By what right this process publishes the channel; none for a viewer.',
-    },
-    publisherKey: described(OPTIONAL_TEXT, 'Public key that windows are signed with here, in hex.'),
-    certificateUntil: described(OPTIONAL_TEXT, 'When its certificate ends, ISO 8601.'),
+const KEY: Schema = { type: 'string', pattern: '^[0-9a-f]{64}$' };
+const OPTIONAL_KEY: Schema = { ...KEY, type: ['string', 'null'] };
+
+/** The compiler holds each of the following equal to its type. */
+type FieldsOf<Shape> = Readonly<Record<keyof Shape, Schema>>;
+
+const PUBLISHER: FieldsOf<PublisherStatus> = {
+  key: described(KEY, 'Its public key, hex.'),
+  windows: described(COUNT, 'Windows played that it had signed.'),
+  lastSeconds: described(AMOUNT, 'Since the last of them.'),
+};
+
+const CONFLICT: FieldsOf<ConflictStatus> = {
+  publishers: { type: 'array', items: KEY, minItems: 2, maxItems: 2, description: 'Public keys; the first one is followed here.' },
+  window: described(COUNT, 'The newest window of which that is known.'),
+};
+
+const ALIGNMENT: FieldsOf<AlignmentStatus> = {
+  state: { enum: ['waiting', 'looking', 'leading', 'aligned', 'standby'] },
+  detail: described(TEXT, 'Why, in words.'),
+  offsetMs: { type: 'number', description: "How far the source's times are moved to be those of the channel." },
+};
+
+const STATUS_FIELDS: FieldsOf<ChannelStatus> = {
+  role: { enum: ['publisher', 'viewer'] },
+  live: described(FLAG, 'Media arrived within the last few seconds.'),
+  peers: described(COUNT, 'Connected neighbours.'),
+  bufferSeconds: described(AMOUNT, 'Media held ahead of the newest delivered window; for a publisher, media kept for upload.'),
+  upBytes: named('Traffic'),
+  downBytes: named('Traffic'),
+  upBytesPerSecond: AMOUNT,
+  downBytesPerSecond: AMOUNT,
+  shareFromPeers: {
+    type: ['number', 'null'],
+    minimum: 0,
+    maximum: 1,
+    description: 'Part of the received media that came from peers that are not publishers.',
   },
-  'The figures of one channel, renewed once a second.',
-);
+  delayMs: {
+    type: ['number', 'null'],
+    description: 'How far the oldest media of the newest delivered window lies behind the publisher.',
+  },
+  windowsDelivered: COUNT,
+  holes: described(COUNT, 'Windows given up and jumped over.'),
+  timeouts: described(COUNT, 'Requests that ran into the one-shot timeout.'),
+  players: described(COUNT, 'Local players of all kinds right now.'),
+  publishers: { type: 'array', items: closed(PUBLISHER), description: 'Whose signatures the played windows carried; empty for a station.' },
+  conflict: optional(closed(CONFLICT, 'Two authorised publishers that show different content; null while all agree.')),
+  alignment: optional(closed(ALIGNMENT, "Where a station's source stands among the publishers of its channel; null for a viewer.")),
+  authority: {
+    enum: ['owner', 'delegated', 'expired', 'withdrawn', 'none'],
+    description: 'By what right this process publishes the channel; none for a viewer.',
+  },
+  publisherKey: described(OPTIONAL_KEY, 'Public key that windows are signed with here, in hex.'),
+  certificateUntil: described(OPTIONAL_TEXT, 'When its certificate ends, ISO 8601.'),
+};
+
+const STATUS = closed(STATUS_FIELDS, 'The figures of one channel, renewed once a second.');
 
 const CHANNEL = closed({
   id: { type: 'string', pattern: '^[0-9a-f]{40}$', description: 'Info hash of the swarm.' },

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { ChannelStatus } from '../../src/relay/endpoints/channel-status.js';
 import { TagFeed } from '../../src/relay/endpoints/tag-feed.js';
 import { publishLive, recordFlv } from '../support/flv-recording.js';
 import { IDLE_STATUS, type PortalFixture, startPortal } from '../support/portal-fixture.js';
@@ -18,6 +19,8 @@ interface Schema {
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean;
   readonly items?: Schema;
+  readonly minItems?: number;
+  readonly maxItems?: number;
 }
 
 interface Operation {
@@ -31,6 +34,19 @@ interface Document {
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
+const KEYS = ['0a'.repeat(32), '1b'.repeat(32)] as const;
+/** A delegated station that stands by, with all that can be told of publishers. */
+const CONTESTED: ChannelStatus = {
+  ...IDLE_STATUS,
+  role: 'publisher',
+  publishers: KEYS.map((key) => ({ key, windows: 3, lastSeconds: 0.4 })),
+  conflict: { publishers: KEYS, window: 12 },
+  alignment: { state: 'standby', detail: 'the swarm shows other content', offsetMs: -2020 },
+  authority: 'delegated',
+  publisherKey: KEYS[1],
+  certificateUntil: '2027-01-31T12:00:00.000Z',
+};
+
 let portal: PortalFixture;
 let id = '';
 
@@ -41,6 +57,7 @@ test.before(async () => {
     status: () => ({ ...IDLE_STATUS, live: true, shareFromPeers: 0.4, delayMs: 900 }),
   }).id;
   portal.channel('other');
+  portal.channel('contested', { status: () => CONTESTED });
 });
 
 test.after(() => portal.stop());
@@ -60,9 +77,12 @@ function mismatch(document: Document, schema: Schema, value: unknown, where: str
   if (!fits) return `${where} is ${kind}, not ${types.join(' or ')}`;
   if (schema.enum !== undefined && !schema.enum.includes(value)) return `${where} is none of ${schema.enum.join(', ')}`;
   if ('const' in schema && schema.const !== value) return `${where} is not ${String(schema.const)}`;
-  if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(String(value))) return `${where} does not match ${schema.pattern}`;
+  if (schema.pattern !== undefined && kind === 'string' && !new RegExp(schema.pattern).test(String(value)))
+    return `${where} does not match ${schema.pattern}`;
   if (typeof value === 'number' && (value < (schema.minimum ?? value) || value > (schema.maximum ?? value)))
     return `${where} is out of range`;
+  if (Array.isArray(value) && (value.length < (schema.minItems ?? 0) || value.length > (schema.maxItems ?? value.length)))
+    return `${where} has ${value.length} items`;
   if (Array.isArray(value)) return firstOf(value.map((item, index) => mismatch(document, schema.items ?? {}, item, `${where}[${index}]`)));
   return kind === 'object' && schema.properties !== undefined
     ? objectMismatch(document, schema, value as Readonly<Record<string, unknown>>, where)
@@ -120,6 +140,22 @@ test('the check of the document finds what is wrong', async () => {
   assert.is(mismatch(document, schema, { ...channel, status: null }, 'x'), 'x.status is null, not object');
 });
 
+test('publishers, conflict and alignment are told as they are, and the document says their shapes', async () => {
+  const document = await readDocument();
+  const { channels } = (await (await fetch(`${portal.origin}/api/channels`)).json()) as {
+    channels: { slug: string; status: ChannelStatus }[];
+  };
+  const status = channels.find(({ slug }) => slug === 'contested')?.status;
+  assert.equal(status, CONTESTED);
+  const judge = (part: object): string | null =>
+    mismatch(document, { $ref: '#/components/schemas/ChannelStatus' }, { ...status, ...part }, 's');
+  assert.is(judge({ conflict: null, alignment: null, publishers: [], publisherKey: null }), null);
+  assert.is(judge({ publishers: [{ key: 'x', windows: 1, lastSeconds: 0 }] }), 's.publishers[0].key does not match ^[0-9a-f]{64}$');
+  assert.is(judge({ publishers: [{ key: KEYS[0], windows: 1 }] }), 's.publishers[0].lastSeconds is missing');
+  assert.is(judge({ conflict: { publishers: [KEYS[0]], window: 1 } }), 's.conflict.publishers has 1 items');
+  assert.match(judge({ alignment: { state: 'ready', detail: '', offsetMs: 0 } }) ?? '', /^s\.alignment\.state is none of waiting, /);
+});
+
 test('every route under /api is in the document', async () => {
   const document = await readDocument();
   const source = readFileSync(new URL('../../../src/plugins/portal.ts', import.meta.url), 'utf8');
@@ -134,7 +170,8 @@ test('no other site can read the API', async () => {
 });
 
 test('the page and its parts are served, and a browser that has them is told so', async () => {
-  for (const path of ['/', '/style.css', '/app.js', '/player.js', '/figures.js', '/icon.svg', '/vendor/mpegts.js', '/vendor/hls.js']) {
+  const scripts = ['app', 'elements', 'figures', 'player', 'publisher-panel', 'publishers', 'vendor/mpegts', 'vendor/hls'];
+  for (const path of ['/', '/style.css', '/icon.svg', ...scripts.map((name) => `/${name}.js`)]) {
     const response = await fetch(portal.origin + path);
     assert.is(response.status, 200, path);
     assert.ok((await response.arrayBuffer()).byteLength > 100, path);
@@ -142,6 +179,17 @@ test('the page and its parts are served, and a browser that has them is told so'
     const again = await fetch(portal.origin + path, { headers: { 'If-None-Match': response.headers.get('etag') ?? '' } });
     assert.is(again.status, 304, path);
   }
+});
+
+test('every part of the page that the page asks for is served', async () => {
+  const folder = new URL('../../../web/', import.meta.url);
+  const asked = new Set<string>();
+  for (const name of readdirSync(folder)) {
+    const text = readFileSync(new URL(name, folder), 'utf8');
+    for (const [, path = ''] of text.matchAll(/(?:from |src=|href=|loadScript\()["'](\/[^"']+)["']/g)) asked.add(path);
+  }
+  assert.ok(asked.size > 8);
+  for (const path of asked) assert.is((await fetch(portal.origin + path)).status, 200, path);
 });
 
 test('no path reaches a file outside the list', async () => {

@@ -2,7 +2,7 @@
 import type { Page } from 'playwright-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openBrowser, type TestBrowser } from '../support/browser.js';
+import { holds, openBrowser, type TestBrowser } from '../support/browser.js';
 import { type ShoalProcess, startStation, watch } from '../support/shoal-process.js';
 
 const PICTURE_MS = 15_000;
@@ -27,14 +27,6 @@ test.after(async () => {
   await Promise.all([viewer?.stop(), station?.stop()]);
 });
 
-/** Until an expression is true in the page. The page forbids Playwright's own way, which makes a function of a text there. */
-async function holds(expression: string, timeoutMs = PICTURE_MS): Promise<void> {
-  for (const endMs = performance.now() + timeoutMs; !(await page.evaluate(expression)); ) {
-    if (performance.now() > endMs) throw new Error(`Waited ${timeoutMs} ms in vain: ${expression}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 /** The picture plays: time goes on at its own pace, and frames are decoded for it. */
 async function plays(): Promise<void> {
   await page.waitForSelector('video[data-state="playing"]');
@@ -43,7 +35,7 @@ async function plays(): Promise<void> {
     `[${video}.currentTime, ${video}.getVideoPlaybackQuality().totalVideoFrames]`,
   );
   const startedMs = performance.now();
-  await holds(`${video}.currentTime > ${seconds + 4}`);
+  await holds(page, `${video}.currentTime > ${seconds + 4}`);
   const tookMs = performance.now() - startedMs;
   assert.ok(tookMs < 6000, `four seconds of picture took ${Math.round(tookMs)} ms`);
   assert.equal(await page.evaluate(`[${video}.videoWidth, ${video}.videoHeight]`), [640, 360]);
@@ -52,14 +44,14 @@ async function plays(): Promise<void> {
 }
 
 async function figureShows(name: string, pattern: RegExp): Promise<void> {
-  await holds(`${pattern}.test(document.querySelector('[data-figure="${name}"]').textContent)`);
+  await holds(page, `${pattern}.test(document.querySelector('[data-figure="${name}"]').textContent)`);
 }
 
 /** The line of a rate over time is drawn anew. */
 async function drawingMoves(direction: 'up' | 'down'): Promise<void> {
   const path = `document.querySelector('[data-spark="${direction}"] .line').getAttribute('d')`;
   const before = await page.evaluate(path);
-  await holds(`${path} !== ${JSON.stringify(before)}`);
+  await holds(page, `${path} !== ${JSON.stringify(before)}`);
 }
 
 test('the page of a fresh station plays the test card', async () => {

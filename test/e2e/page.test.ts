@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openBrowser, type TestBrowser } from '../support/browser.js';
+import { holds, openBrowser, type TestBrowser } from '../support/browser.js';
 import { type LivePublisher, publishLive, recordFlv } from '../support/flv-recording.js';
 import { IDLE_STATUS, type PortalFixture, startPortal } from '../support/portal-fixture.js';
 
@@ -41,17 +41,9 @@ function currentTime(): Promise<number> {
   return page.evaluate('document.querySelector("video").currentTime');
 }
 
-/** Until an expression is true in the page. Playwright's own way makes a function of a string in the page, which the page forbids. */
-async function holds(expression: string, timeoutMs = 15_000): Promise<void> {
-  for (const endMs = performance.now() + timeoutMs; !(await page.evaluate(expression)); ) {
-    if (performance.now() > endMs) throw new Error(`Waited ${timeoutMs} ms in vain: ${expression}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 /** Until the picture has moved on by this much from where it is. */
 async function moves(advanceSeconds: number): Promise<void> {
-  await holds(`document.querySelector('video').currentTime > ${(await currentTime()) + advanceSeconds}`);
+  await holds(page, `document.querySelector('video').currentTime > ${(await currentTime()) + advanceSeconds}`);
 }
 
 async function textOf(selector: string): Promise<string> {
@@ -83,7 +75,7 @@ test('the viewer is a moment behind the newest media, and counted', async () => 
 
 test('sound comes with one press of a button', async () => {
   await page.click('#unmute');
-  await holds('!document.querySelector("video").muted && document.querySelector("#unmute").hidden');
+  await holds(page, '!document.querySelector("video").muted && document.querySelector("#unmute").hidden');
   await moves(0.5);
 });
 
@@ -99,17 +91,17 @@ test('figures change every second', async () => {
   assert.is(await page.textContent('[data-figure="share"]'), '50 %');
   assert.is(await page.textContent('[data-figure="delay"]'), '1.5 s');
   const drawn = await page.getAttribute('[data-spark="down"] .line', 'd');
-  await holds(`document.querySelector('[data-spark="down"] .line').getAttribute('d') !== ${JSON.stringify(drawn)}`);
+  await holds(page, `document.querySelector('[data-spark="down"] .line').getAttribute('d') !== ${JSON.stringify(drawn)}`);
 });
 
 test('the QR code of the link is a picture', async () => {
-  await holds('document.querySelector("#qr").naturalWidth > 0');
+  await holds(page, 'document.querySelector("#qr").naturalWidth > 0');
 });
 
 test('the same channel plays by HLS through hls.js', async () => {
   await page.click('text=HLS');
   await isPlaying();
-  await holds('performance.getEntriesByType("resource").some(({ name }) => name.endsWith(".m4s"))');
+  await holds(page, 'performance.getEntriesByType("resource").some(({ name }) => name.endsWith(".m4s"))');
   await moves(2);
 });
 

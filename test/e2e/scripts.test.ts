@@ -12,9 +12,11 @@ import { until } from '../support/until.js';
 
 const TRAFFIC = ['control', 'manifest', 'map', 'media', 'request', 'total'];
 const FIGURES = [
+  'alignment',
   'authority',
   'bufferSeconds',
   'certificateUntil',
+  'conflict',
   'delayMs',
   'downBytes',
   'downBytesPerSecond',
@@ -25,6 +27,7 @@ const FIGURES = [
   'peers',
   'players',
   'publisherKey',
+  'publishers',
   'role',
   'shareFromPeers',
   'timeouts',
@@ -96,6 +99,16 @@ test('then comes a line of figures every second, the ones of the page, and nothi
   assert.equal({ role, live, peers, shareFromPeers, holes }, { role: 'viewer', live: true, peers: 1, shareFromPeers: 0, holes: 0 });
   assert.ok(delayMs !== null && delayMs > 0 && delayMs < 5000, `${delayMs} ms`);
   assert.ok(downBytes.media > 0 && downBytes.total > downBytes.media);
+  const { publishers, conflict, alignment } = viewer.status;
+  assert.equal([publishers.map(({ key }) => key), conflict, alignment], [[station.status.publisherKey], null, null]);
+  assert.equal(
+    [keysOf(publishers[0]), keysOf(station.status.alignment)],
+    [
+      ['key', 'lastSeconds', 'windows'],
+      ['detail', 'offsetMs', 'state'],
+    ],
+  );
+  assert.is(station.status.alignment?.state, 'leading');
 });
 
 test('the page answers with the same figures under /api/, and describes them', async () => {

@@ -105,8 +105,10 @@ function heal(world: LiveWorld): void {
     peer.host.frozen = false;
   }
   world.run(1_000);
-  // A tracker would bring viewers together, too.
-  for (const [index, peer] of world.peers.entries()) if (index > 0) world.connect(peer, world.peers[index - 1] as SimPeer);
+  // A tracker would bring viewers together, too. Those that lie may take a copy each for ever: with an honest one between every two of them, the
+  // publisher's upload would be used up, and nobody could catch up.
+  const honest = world.peers.filter((peer) => peer.honest);
+  for (const [index, peer] of honest.entries()) if (index > 0) world.connect(peer, honest[index - 1] as SimPeer);
   for (const peer of world.peers)
     if (!peer.engine.connections.some(({ peerId }) => peerId === 'publisher')) world.connect(peer, world.publisher);
   world.run(25_000);

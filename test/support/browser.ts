@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BrowserContext, chromium } from 'playwright-core';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
 
 const EXECUTABLE = '/usr/bin/chromium';
 const ARGUMENTS = [
@@ -43,4 +43,12 @@ export async function openBrowser({ width = 1280, height = 900, colorScheme = 'd
       await rm(profile, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** Until an expression is true in the page. Playwright's own way makes a function of a string in the page, which the page forbids. */
+export async function holds(page: Page, expression: string, timeoutMs = 15_000): Promise<void> {
+  for (const endMs = performance.now() + timeoutMs; !(await page.evaluate(expression)); ) {
+    if (performance.now() > endMs) throw new Error(`Waited ${timeoutMs} ms in vain: ${expression}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }

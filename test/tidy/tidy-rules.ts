@@ -131,6 +131,28 @@ export function badTable(readme: string, options: readonly ConfigOption[], defau
   ];
 }
 
+/**
+ * The README's table of status fields against what the API's document says; a row has the parts of a field, if it has any, in its text.
+ */
+export function badFields(readme: string, fields: Readonly<Record<string, readonly string[]>>): string[] {
+  const table = readme.slice(readme.search(/^\| *Field *\|/m));
+  const rows = new Map<string, string>();
+  for (const line of table.slice(0, table.indexOf('\n\n')).split('\n').slice(2)) {
+    const [, names = '', meaning = ''] = line.split('|');
+    for (const [, name = ''] of names.matchAll(/`([^`]+)`/g)) rows.set(name, meaning);
+  }
+  return [
+    ...Object.keys(fields)
+      .filter((name) => !rows.has(name))
+      .map((name) => `README: ${name} is missing from the table of fields`),
+    ...[...rows].flatMap(([name, meaning]) => {
+      const parts = fields[name];
+      if (parts === undefined) return [`README: there is no field ${name}`];
+      return parts.filter((part) => !meaning.includes(`"${part}"`)).map((part) => `README: the row of ${name} lacks "${part}"`);
+    }),
+  ];
+}
+
 function badComment({ key, expected }: ConfigOption, value: unknown, comment: string): string[] {
   const missing = COMMENT_PARTS.filter((part) => !comment.includes(`${part}: `));
   if (missing.length > 0 || comment.startsWith('Unit')) return [`${key}: its comment lacks ${missing.join(', ') || 'the meaning'}`];

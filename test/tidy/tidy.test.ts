@@ -6,8 +6,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readConfigFile } from '../../src/io/files/config-file.js';
 import { CONFIG_OPTIONS, resolveConfig } from '../../src/plugins/config.js';
+import { openApiDocument } from '../../src/plugins/portal-api.js';
 import {
   badDefaults,
+  badFields,
   badTable,
   filesBelow,
   importedTwice,
@@ -163,6 +165,37 @@ test('a row that is missing, unknown or wrong is noticed', () => {
     'README: there is no option d',
   ]);
   assert.equal(badTable('# no table', options, {}), []);
+});
+
+/** Fields of a status by the API's document, each with the fields of its own, if they are not in another schema. */
+function statusFields(): Record<string, readonly string[]> {
+  interface Shape {
+    readonly properties?: Readonly<Record<string, Shape>>;
+    readonly items?: Shape;
+  }
+  const { components } = openApiDocument('') as { readonly components: { readonly schemas: Readonly<Record<string, Shape>> } };
+  const { properties = {} } = components.schemas['ChannelStatus'] ?? {};
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, { properties: own, items }]) => [name, Object.keys(own ?? items?.properties ?? {})]),
+  );
+}
+
+test('the table of status fields in the README is that of the API', () => {
+  const fields = statusFields();
+  assert.ok(Object.keys(fields).length > 15);
+  assert.equal(fields['publishers'], ['key', 'windows', 'lastSeconds']);
+  assert.equal(badFields(readFileSync(join(ROOT, 'README.md'), 'utf8'), fields), []);
+});
+
+test('a field that is missing, unknown or without its parts is noticed', () => {
+  const judge = (rows: string): string[] =>
+    badFields(`# X\n\n| Field | Meaning |\n|---|---|\n${rows}\n\n| \`z\` | text |\n`, { a: [], b: [], c: ['d', 'e'] });
+  assert.equal(judge('| `a`, `b` | x |\n| `c` | `{ "d": 1, "e": 2 }` |'), []);
+  assert.equal(judge('| `a` | x |\n| `c` | `{ "d": 1 }` |\n| `f` | y |'), [
+    'README: b is missing from the table of fields',
+    'README: the row of c lacks "e"',
+    'README: there is no field f',
+  ]);
 });
 
 test.run();

@@ -173,7 +173,12 @@ export class Lineage {
     if (known && nowMs - known.sinceMs >= PATIENCE_MS) this.#refused.delete(number);
     const claims = this.#claims(number);
     const [best] = claims;
-    if (best === undefined) return this.#waitFor(number, known);
+    if (best === undefined) {
+      if (this.#refused.has(number)) return this.#waitFor(number, known);
+      // Numbers that nobody speaks of any more were made up, or are gone; there is no end to those that can be made up.
+      if (!this.#context.maps().some((map) => map.get(number))) this.#choices.delete(number);
+      return false;
+    }
     const current = claims.find(({ version }) => version === known?.version);
     if (current && (!mayChange || current === best || rank(current) === rank(best))) return false;
     const sinceMs = known?.sinceMs ?? nowMs;
@@ -190,9 +195,6 @@ export class Lineage {
 
   /** Nobody names a content that is acceptable yet. */
   #waitFor(number: WindowNumber, known: Choice | undefined): boolean {
-    // Numbers that nobody speaks of any more were made up, or are gone; there is no end to those that can be made up.
-    if (!this.#context.maps().some((map) => map.get(number))) this.#choices.delete(number);
-    if (!this.#refused.has(number)) return false;
     const { nowMs } = this.#context;
     this.#choices.set(number, { version: undefined, sinceMs: known?.sinceMs ?? nowMs, chosenMs: nowMs, crosses: false });
     return known?.version !== undefined;
