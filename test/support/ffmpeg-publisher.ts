@@ -9,6 +9,8 @@ export interface FfmpegPublisherOptions {
   /** Of the picture. Default 640x360. */
   readonly size?: string;
   readonly videoKilobitsPerSecond?: number;
+  /** Another picture and another tone than the default, for a source that is not the same. */
+  readonly other?: boolean;
 }
 
 const AUDIO_KILOBITS_PER_SECOND = 96;
@@ -30,8 +32,9 @@ export class FfmpegPublisher {
   constructor(url: string, options: FfmpegPublisherOptions = {}) {
     this.#file = join(temporaryFolder('publisher'), 'sent.flv');
     const { seconds, size = '640x360', videoKilobitsPerSecond: rate = VIDEO_KILOBITS_PER_SECOND } = options;
-    const picture = ['-re', '-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=25,noise=alls=12:allf=t`];
-    const tone = ['-re', '-f', 'lavfi', '-i', 'sine=frequency=440:beep_factor=4:sample_rate=44100'];
+    const [pattern, hertz] = options.other ? ['testsrc', 330] : ['testsrc2', 440];
+    const picture = ['-re', '-f', 'lavfi', '-i', `${pattern}=size=${size}:rate=25,noise=alls=12:allf=t`];
+    const tone = ['-re', '-f', 'lavfi', '-i', `sine=frequency=${hertz}:beep_factor=4:sample_rate=44100`];
     const video = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-bf', '2', '-g', '50', '-keyint_min', '50'];
     const bitRate = ['-sc_threshold', '0', '-b:v', `${rate}k`, '-maxrate', `${rate}k`, '-bufsize', `${rate}k`, '-threads', '1'];
     const audio = ['-c:a', 'aac', '-b:a', `${AUDIO_KILOBITS_PER_SECOND}k`, '-ac', '2'];
