@@ -87,7 +87,7 @@ export type AlignmentEffect =
   /** Asks the exchange for this many of the newest windows of others. */
   | { readonly kind: 'survey'; readonly count: number }
   | { readonly kind: 'state'; readonly state: AlignmentState; readonly detail: string }
-  /** Another publisher shows other content under our numbers. */
+  /** Another publisher shows other content under our numbers. On the air we go on beside it; in any other state it is the one that is followed. */
   | { readonly kind: 'conflict'; readonly number: WindowNumber; readonly publisher: Uint8Array };
 
 /** A station that has only just started gives its neighbours so long to appear. */
@@ -108,6 +108,8 @@ const MATCH_MS: Milliseconds = 8_000;
 /** While looking, samples come in this step at most; on standby, and when somebody differs, much less often: a sample costs as much as a viewer. */
 const SURVEY_STEP_MS: Milliseconds = 500;
 const STANDBY_SURVEY_MS: Milliseconds = 30_000;
+/** Who stands by says why for as long as it does: people are told of what is said again and again (`publisher-record.ts`). */
+export const STANDBY_REPORT_MS: Milliseconds = 5_000;
 /** Samples per step: at first enough for a comparison that needs two seconds of media. */
 const SURVEY_WINDOWS = 6;
 /** What is held while looking: a group of pictures and the seconds that looking takes. */
@@ -166,6 +168,7 @@ export class AlignedCutter {
   /** Our own server is the one that has shifted its times. */
   #lostPlace = false;
   #contestedMs: Milliseconds = Number.NEGATIVE_INFINITY;
+  #reportedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #movedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   /** The source said that it ends. */
   #ended = false;
@@ -343,8 +346,9 @@ export class AlignedCutter {
     }
     if (this.#state === 'looking' && lookedMs > MATCH_MS && outlook.quietMs < STALL_MS) {
       this.#enter('standby', 'the swarm shows other content than this source, or its times do not fit: not publishing');
-      if (this.#newestSurveyed) this.#report(this.#newestSurveyed);
     }
+    const isUntold = this.#state === 'standby' && this.#nowMs - this.#reportedMs >= STANDBY_REPORT_MS;
+    if (isUntold && this.#newestSurveyed) this.#report(this.#newestSurveyed);
     this.#survey(this.#state === 'standby' ? STANDBY_SURVEY_MS : SURVEY_STEP_MS);
   }
 
@@ -517,14 +521,17 @@ export class AlignedCutter {
     this.#contestedMs = this.#nowMs;
     this.#theirs.clear();
     this.#theirBase = undefined;
+    if (this.#state === 'aligned') {
+      const headers = this.#headers;
+      this.#look('the swarm and this source do not fit any more');
+      this.#headers = headers;
+    }
+    // The state comes first: it says which of the two is followed.
     this.#report(window);
-    if (this.#state !== 'aligned') return;
-    const headers = this.#headers;
-    this.#look('the swarm and this source do not fit any more');
-    this.#headers = headers;
   }
 
   #report({ number, publisher }: SurveyedWindow): void {
+    this.#reportedMs = this.#nowMs;
     this.#effects.push({ kind: 'conflict', number, publisher });
   }
 

@@ -9,7 +9,15 @@ import { sameBytes } from '../kernel/bytes.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Milliseconds, WindowNumber } from '../kernel/units.js';
 import { decodeAsfWindow } from '../media/asf-window.js';
-import { type AlignmentEffect, type AlignmentState, STALL_MS, type SurveyedWindow, type SwarmOutlook, turnMs } from './aligned-cutter.js';
+import {
+  type AlignmentEffect,
+  type AlignmentState,
+  STALL_MS,
+  STANDBY_REPORT_MS,
+  type SurveyedWindow,
+  type SwarmOutlook,
+  turnMs,
+} from './aligned-cutter.js';
 import type { AsfCut, AsfCutter } from './asf-cutter.js';
 import type { CutWindow } from './window-cutter.js';
 
@@ -37,6 +45,7 @@ export class AsfAligner {
   #lastNumber: WindowNumber = -1;
   #doubted = false;
   #contestedMs: Milliseconds = Number.NEGATIVE_INFINITY;
+  #reportedMs: Milliseconds = Number.NEGATIVE_INFINITY;
 
   constructor(cutter: AsfCutter) {
     this.#cutter = cutter;
@@ -129,10 +138,10 @@ export class AsfAligner {
       if (knowsFloor) this.#lead('the other publishers have stopped');
       return;
     }
-    if (this.#state === 'looking' && lookedMs > MATCH_MS && this.#newest) {
+    if (this.#state === 'looking' && lookedMs > MATCH_MS && this.#newest)
       this.#enter('standby', 'the swarm shows another stream than this source: not publishing');
-      this.#report(this.#newest);
-    }
+    const isUntold = this.#state === 'standby' && this.#nowMs - this.#reportedMs >= STANDBY_REPORT_MS;
+    if (isUntold && this.#newest) this.#report(this.#newest);
     this.#survey(this.#state === 'standby' ? STANDBY_SURVEY_MS : SURVEY_STEP_MS);
   }
 
@@ -200,6 +209,7 @@ export class AsfAligner {
   }
 
   #report({ number, publisher }: SurveyedWindow): void {
+    this.#reportedMs = this.#nowMs;
     this.#effects.push({ kind: 'conflict', number, publisher });
   }
 

@@ -191,11 +191,16 @@ export class StationChannel implements LocalChannel, ChannelSink {
 
   report(alignment: Alignment): void {
     this.#alignment = alignment;
-    this.#swarm.command({ kind: 'on-air', onAir: alignment.state === 'leading' || alignment.state === 'aligned' });
+    this.#swarm.command({ kind: 'on-air', onAir: this.#isOnAir });
   }
 
   conflict(number: WindowNumber, publisher: Uint8Array): void {
-    this.#swarm.noteConflict(number, [this.publisherKey, publisher]);
+    const own = this.publisherKey;
+    this.#swarm.noteConflict(number, this.#isOnAir ? [own, publisher] : [publisher, own]);
+  }
+
+  get #isOnAir(): boolean {
+    return this.#alignment?.state === 'leading' || this.#alignment?.state === 'aligned';
   }
 
   get numbering(): AsfNumbering | undefined {
