@@ -20,7 +20,7 @@ const KINDS = {
 };
 const WATCHDOG_MS = 120_000;
 /** Files that take longer because what they show takes longer, by their names below `test`. */
-const LONG_WATCHDOG_MS = { 'e2e/failover.test.js': 480_000 };
+const LONG_WATCHDOG_MS = { 'e2e/failover.test.js': 480_000, 'e2e/equality.test.js': 300_000, 'e2e/conflict.test.js': 180_000 };
 const TAIL_CHARACTERS = 6000;
 /** Figures that a test prints to be seen although it passes. */
 const MEASURED = /^measured: (.*)$/gm;

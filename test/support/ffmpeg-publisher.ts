@@ -6,11 +6,11 @@ import { type Exit, Program, temporaryFolder } from './program.js';
 export interface FfmpegPublisherOptions {
   /** Ends by itself after this; goes on until it is stopped without it. */
   readonly seconds?: number;
-  /** An ffmpeg test source. Default `testsrc2`; every publisher of one source sends the same pictures. */
-  readonly source?: string;
   /** Of the picture. Default 640x360. */
   readonly size?: string;
   readonly videoKilobitsPerSecond?: number;
+  /** Another picture and another tone than the default, for a source that is not the same. */
+  readonly other?: boolean;
 }
 
 const AUDIO_KILOBITS_PER_SECOND = 96;
@@ -31,9 +31,10 @@ export class FfmpegPublisher {
   /** Publishes a moving picture with B-frames, a key frame every 2 s, and a tone as AAC, in real time. */
   constructor(url: string, options: FfmpegPublisherOptions = {}) {
     this.#file = join(temporaryFolder('publisher'), 'sent.flv');
-    const { seconds, source = 'testsrc2', size = '640x360', videoKilobitsPerSecond: rate = VIDEO_KILOBITS_PER_SECOND } = options;
-    const picture = ['-re', '-f', 'lavfi', '-i', `${source}=size=${size}:rate=25,noise=alls=12:allf=t`];
-    const tone = ['-re', '-f', 'lavfi', '-i', 'sine=frequency=440:beep_factor=4:sample_rate=44100'];
+    const { seconds, size = '640x360', videoKilobitsPerSecond: rate = VIDEO_KILOBITS_PER_SECOND } = options;
+    const [pattern, hertz] = options.other ? ['testsrc', 330] : ['testsrc2', 440];
+    const picture = ['-re', '-f', 'lavfi', '-i', `${pattern}=size=${size}:rate=25,noise=alls=12:allf=t`];
+    const tone = ['-re', '-f', 'lavfi', '-i', `sine=frequency=${hertz}:beep_factor=4:sample_rate=44100`];
     const video = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-bf', '2', '-g', '50', '-keyint_min', '50'];
     const bitRate = ['-sc_threshold', '0', '-b:v', `${rate}k`, '-maxrate', `${rate}k`, '-bufsize', `${rate}k`, '-threads', '1'];
     const audio = ['-c:a', 'aac', '-b:a', `${AUDIO_KILOBITS_PER_SECOND}k`, '-ac', '2'];

@@ -91,6 +91,10 @@ test('another stream is not published beside theirs, and both are named', () => 
   assert.is(aligner.state, 'standby');
   assert.equal(published(), []);
   assert.is(count('conflict'), 1);
+  note(aligner.tick(BUSY, 9_200));
+  assert.is(count('conflict'), 1);
+  note(aligner.tick(BUSY, 14_200));
+  assert.is(count('conflict'), 2, 'said again for as long as it stands by');
 });
 
 test('when the others stop, it goes on above their numbers', () => {
