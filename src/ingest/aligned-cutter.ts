@@ -155,6 +155,8 @@ export class AlignedCutter {
   readonly #theirs: FrameIndex;
   #theirBase: number | undefined;
   #newestSurveyed: SurveyedWindow | undefined;
+  /** Above every number whose signature we have seen. */
+  #floor: WindowNumber = 0;
   #surveyedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #sampledMs: Milliseconds = Number.NEGATIVE_INFINITY;
   /** Where this connection's times were put: time = raw + this, before wraps. */
@@ -242,6 +244,7 @@ export class AlignedCutter {
   /** A sample has come. */
   surveyed(window: SurveyedWindow, nowMs: Milliseconds): readonly AlignmentEffect[] {
     this.#nowMs = nowMs;
+    this.#floor = Math.max(this.#floor, window.number + 1);
     const tags = decodeTags(window.bytes);
     if (tags instanceof Malformed) return this.#take();
     const base = window.number - Math.floor(window.startMs / this.#options.windowMs);
@@ -309,6 +312,8 @@ export class AlignedCutter {
   #hold(tag: FlvTag): void {
     const isFirst = !this.#heldClocks.started;
     if (classifyTag(tag).kind === 'frame') {
+      // The source itself was away: the others were silent with it, and get the same time as we to show that they go on.
+      if (isFirst || this.#nowMs - this.#lastTagMs >= this.#stallMs) this.#sinceMs = this.#nowMs;
       const timeMs = this.#heldClocks.read(tag);
       if (timeMs === undefined) return this.#holdAnew(tag);
       this.#fresh.add(tag, timeMs);
@@ -325,7 +330,8 @@ export class AlignedCutter {
 
   /** The source's times broke while it was looked at: what lies behind the break counts. */
   #holdAnew(tag: FlvTag): void {
-    this.#decideNow();
+    // Beside others, what a server kept for joiners is no place to begin at: the run behind the break would get a name of our own.
+    if (this.#outlook?.publishers === 0) this.#decideNow();
     if (this.#onAir) return this.#publish(this.#cutter.push(tag));
     this.#held = [];
     this.#heldBytes = 0;
@@ -349,10 +355,12 @@ export class AlignedCutter {
     if (place?.unbroken) return this.#align(place.deltaMs, place.base);
     if (this.#isPromised(outlook)) return this.#survey(SURVEY_STEP_MS);
     if (this.#nobodyThere(outlook)) return this.#lead('nobody else is publishing', place);
+    // A source that is silent itself cannot tell whether others have stopped: they may be waiting for it too.
+    if (this.#nowMs - this.#lastTagMs >= PAUSE_MS && outlook.publishers > 0) return;
     const lookedMs = this.#nowMs - this.#sinceMs;
     if (Math.min(outlook.quietMs, lookedMs) >= this.#stallMs + turnMs(outlook.before)) {
       this.#survey(SURVEY_STEP_MS);
-      const newest = Math.max(this.#newestSurveyed?.number ?? -1, this.#cutter.lowestNumber - 1);
+      const newest = Math.max(this.#floor, this.#cutter.lowestNumber) - 1;
       const knowsFloor = newest >= (outlook.head ?? 0) || Math.min(outlook.quietMs, lookedMs) >= this.#stallMs + FLOOR_PATIENCE_MS;
       if (knowsFloor) this.#lead('the other publishers have stopped', place);
       return;
@@ -414,8 +422,7 @@ export class AlignedCutter {
   }
 
   #lead(detail: string, place?: { readonly deltaMs: Milliseconds; readonly base: number }): void {
-    const floor = this.#newestSurveyed?.number;
-    if (floor !== undefined) this.#cutter.skipTo(floor + 1);
+    this.#cutter.skipTo(this.#floor);
     const alone = this.#outlook?.publishers === 0 && this.#connection === 'push';
     this.#begin({
       joined: alone ? 'start' : 'middle',

@@ -43,6 +43,8 @@ export class AsfAligner {
   #outlook: SwarmOutlook | undefined;
   #surveyedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #newest: SurveyedWindow | undefined;
+  /** The highest number whose signature we have seen. */
+  #signed: WindowNumber = -1;
   #lastNumber: WindowNumber = -1;
   #doubted = false;
   #contestedMs: Milliseconds = Number.NEGATIVE_INFINITY;
@@ -89,6 +91,7 @@ export class AsfAligner {
 
   surveyed(window: SurveyedWindow, nowMs: Milliseconds): readonly AlignmentEffect[] {
     this.#nowMs = nowMs;
+    this.#signed = Math.max(this.#signed, window.number);
     if (window.number >= (this.#newest?.number ?? 0)) this.#newest = window;
     if (this.#state === 'looking' || this.#state === 'standby') this.#decide();
     else if (this.#onAir && this.#doubted) this.#compare(window);
@@ -136,7 +139,7 @@ export class AsfAligner {
     if (upMs >= LOOK_MS && lookedMs >= turnMs(before) && isAlone) return this.#lead('nobody else is publishing');
     if (Math.min(quietMs, lookedMs) >= this.#stallMs + turnMs(before)) {
       this.#survey(SURVEY_STEP_MS);
-      const knowsFloor = (this.#newest?.number ?? -1) >= (head ?? 0) || Math.min(quietMs, lookedMs) >= this.#stallMs + FLOOR_PATIENCE_MS;
+      const knowsFloor = this.#signed >= (head ?? 0) || Math.min(quietMs, lookedMs) >= this.#stallMs + FLOOR_PATIENCE_MS;
       if (knowsFloor) this.#lead('the other publishers have stopped');
       return;
     }
@@ -165,7 +168,7 @@ export class AsfAligner {
 
   #lead(detail: string): void {
     const own = this.#cutter.numbering;
-    const floor = this.#newest?.number ?? -1;
+    const floor = this.#signed;
     const [first] = this.#held;
     if (own && first && first.number <= floor) this.#renumber(own.base + Math.ceil((floor + 1 - first.number) / BASE_STEP) * BASE_STEP);
     this.#enter('leading', detail);

@@ -219,4 +219,26 @@ test('a jump of the source is named alike by all who watch, whatever zero their 
   }
 });
 
+test('who comes back while the source itself is away names what follows as those do who waited', () => {
+  const moment = fc.record({ joinMs: fc.integer({ min: 2_500, max: 20_000 }), cutMs: fc.integer({ min: 22_000, max: 34_000 }) });
+  const times = fc.constantFrom('kept' as const, 'rebased' as const);
+  const law = fc.property(
+    fc.array(fc.record({ moment, times, awayMs: fc.integer({ min: 300, max: 6_000 }) }), { minLength: 2, maxLength: 3 }),
+    (plan) => {
+      const source = [...encoderTags(0, RUN_MS, { startTimeMs: 12_345 })].filter(({ atMs }) => atMs < 25_000 || atMs > 36_500);
+      const publishers = [new SimPublisher('stays', 1, 0), ...plan.map((_, index) => new SimPublisher(`p${index}`, index + 2, 0))];
+      publishers[0]?.connect(source, { fromMs: 1_000, untilMs: RUN_MS, times: 'kept' });
+      for (const [index, { moment, times }] of plan.entries())
+        publishers[index + 1]?.connect(source, { fromMs: moment.joinMs, untilMs: moment.cutMs, times });
+      const back = plan.map(({ moment, awayMs }) => Math.ceil((moment.cutMs + awayMs) / 20) * 20);
+      runPublishers(publishers, RUN_MS, (nowMs) => {
+        for (const [index, { times }] of plan.entries())
+          if (nowMs === back[index]) publishers[index + 1]?.connect(source, { fromMs: nowMs, untilMs: RUN_MS, times });
+      });
+      agree(publishers, 12_000, 20, 1);
+    },
+  );
+  assertLaw(law, { numRuns: 15 });
+});
+
 test.run();
