@@ -29,38 +29,24 @@ import { Malformed } from '../kernel/errors.js';
 import type { Hasher } from '../kernel/ports.js';
 import type { Bytes, Milliseconds, WindowNumber } from '../kernel/units.js';
 import { AUDIO, classifyTag, decodeTags, encodedTagBytes, type FlvTag, VIDEO } from '../media/flv.js';
+import {
+  type AlignmentEffect,
+  type AlignmentState,
+  FLOOR_PATIENCE_MS,
+  matchMs,
+  promiseMs,
+  REPORT_MS,
+  STANDBY_SURVEY_MS,
+  SURVEY_STEP_MS,
+  type SurveyedWindow,
+  type SwarmOutlook,
+  stallMs,
+  turnMs,
+} from './alignment.js';
 import { FrameIndex, TRACKS } from './frame-index.js';
-import { BACKWARD_JUMP_MS, FORWARD_JUMP_MS, SourceClock } from './source-clock.js';
+import { HeldClock } from './held-clock.js';
 import { liesOn, matchTimelines } from './timeline-match.js';
 import { type CutWindow, type TimelineAnchor, WindowCutter } from './window-cutter.js';
-
-export type AlignmentState = 'waiting' | 'looking' | 'leading' | 'aligned' | 'standby';
-
-/** What the exchange sees of the swarm right now. */
-export interface SwarmOutlook {
-  /** How long the exchange has been looking for neighbours. */
-  readonly upMs: Milliseconds;
-  readonly neighbours: number;
-  /** Neighbours that say they hold the source. */
-  readonly publishers: number;
-  /** Those of them that make windows, or are about to. */
-  readonly onAir: number;
-  /** Those of them that go first where nobody is publishing, so that not all begin at once. */
-  readonly before: number;
-  /** The newest window that a neighbour speaks of; hearsay. */
-  readonly head: WindowNumber | null;
-  /** For how long no newer window has been heard of that we had not published; `Infinity`: never was one. */
-  readonly quietMs: Milliseconds;
-}
-
-/** A window of the swarm, verified, that was fetched for comparison. */
-export interface SurveyedWindow {
-  readonly number: WindowNumber;
-  readonly startMs: Milliseconds;
-  readonly bytes: Uint8Array;
-  /** Public key of the publisher that signed it. */
-  readonly publisher: Uint8Array;
-}
 
 /** How the numbers of an earlier run go on: kept on disk. */
 export interface TimelineRecord {
@@ -81,37 +67,12 @@ export interface AlignedCutterOptions {
   readonly earlier?: { readonly record: TimelineRecord; readonly above: WindowNumber } | undefined;
 }
 
-export type AlignmentEffect =
-  /** `confirm`: only once others have announced the same, or nobody has announced anything. */
-  | { readonly kind: 'publish'; readonly window: CutWindow; readonly confirm: boolean }
-  /** Asks the exchange for this many of the newest windows of others. */
-  | { readonly kind: 'survey'; readonly count: number }
-  | { readonly kind: 'state'; readonly state: AlignmentState; readonly detail: string }
-  /** Another publisher shows other content under our numbers. */
-  | { readonly kind: 'conflict'; readonly number: WindowNumber; readonly publisher: Uint8Array };
-
 /** A station that has only just started gives its neighbours so long to appear. */
 const LOOK_MS: Milliseconds = 2_000;
 /** Servers send what they keep for joiners first; where the source stands now shows behind that. */
 const CACHE_MS: Milliseconds = 500;
-/** Silent for a window and this much longer, others have stopped. */
-const STALL_MARGIN_MS: Milliseconds = 1_000;
-/** Publishers that wait for the same silence go on the air one after the other: the first one's windows are there to be compared by then. */
-const TURN_MS: Milliseconds = 800;
-const TURNS_MAX = 3;
-/** Who goes on the air in the middle of a source leaves out a window or two, and a second or two, before its first one. */
-const PROMISE_MARGIN_MS: Milliseconds = 3_000;
-/** Signed numbers are waited for so much longer before we go on above what we know. */
-const FLOOR_PATIENCE_MS: Milliseconds = 1_000;
-/** Content that could not be found in two windows and so much more time of an advancing swarm is other content. */
-const MATCH_MARGIN_MS: Milliseconds = 7_000;
-/** While looking, samples come in this step at most; on standby, and when somebody differs, much less often: a sample costs as much as a viewer. */
-const SURVEY_STEP_MS: Milliseconds = 500;
-const STANDBY_SURVEY_MS: Milliseconds = 30_000;
 /** Two samples asked for on standby in vain. */
 const UNSHOWN_MS: Milliseconds = 2 * STANDBY_SURVEY_MS + 10_000;
-/** Who stands by says so again at this step; people forget a conflict that nobody speaks of. */
-const REPORT_MS: Milliseconds = 5_000;
 /** Samples per step: at first enough for a comparison that needs two seconds of media. */
 const SURVEY_WINDOWS = 6;
 /** What is held while looking: a group of pictures and the seconds that looking takes. */
@@ -593,51 +554,6 @@ export class AlignedCutter {
     const effects = this.#effects;
     this.#effects = [];
     return effects;
-  }
-}
-
-/** How long others may be silent before they count as stopped. */
-export function stallMs(windowMs: Milliseconds): Milliseconds {
-  return windowMs + STALL_MARGIN_MS;
-}
-
-/** How long the first windows of one who has just gone on the air are waited for. */
-export function promiseMs(windowMs: Milliseconds): Milliseconds {
-  return 2 * windowMs + PROMISE_MARGIN_MS;
-}
-
-/** How long content is looked for in the swarm before it counts as other content. */
-export function matchMs(windowMs: Milliseconds): Milliseconds {
-  return 2 * windowMs + MATCH_MARGIN_MS;
-}
-
-/** How long those who go first are given. */
-export function turnMs(before: number): Milliseconds {
-  return Math.min(before, TURNS_MAX) * TURN_MS;
-}
-
-/** Both tracks of one connection on a clock that begins with its first frame. */
-class HeldClock {
-  readonly #clocks = { [VIDEO]: new SourceClock(), [AUDIO]: new SourceClock() };
-  /** Of the first frame, as it came and unwrapped. */
-  rawMs: Milliseconds = 0;
-  firstMs: Milliseconds = 0;
-  latestMs: Milliseconds = 0;
-  started = false;
-
-  /** Undefined: the times break here. */
-  read(tag: FlvTag): Milliseconds | undefined {
-    const [own, other] = tag.type === VIDEO ? [this.#clocks[VIDEO], this.#clocks[AUDIO]] : [this.#clocks[AUDIO], this.#clocks[VIDEO]];
-    if (!own.started && !own.join(other, tag.timestampMs, FORWARD_JUMP_MS + BACKWARD_JUMP_MS)) return undefined;
-    const timeMs = own.read(tag.timestampMs);
-    if (timeMs === undefined) return undefined;
-    if (!this.started) {
-      this.rawMs = tag.timestampMs;
-      this.firstMs = timeMs;
-    }
-    this.started = true;
-    this.latestMs = Math.max(this.latestMs, timeMs);
-    return timeMs;
   }
 }
 

@@ -12,22 +12,22 @@ import { decodeAsfWindow } from '../media/asf-window.js';
 import {
   type AlignmentEffect,
   type AlignmentState,
+  FLOOR_PATIENCE_MS,
   matchMs,
   promiseMs,
+  REPORT_MS,
+  STANDBY_SURVEY_MS,
+  SURVEY_STEP_MS,
   type SurveyedWindow,
   type SwarmOutlook,
   stallMs,
   turnMs,
-} from './aligned-cutter.js';
+} from './alignment.js';
 import type { AsfCut, AsfCutter } from './asf-cutter.js';
 import type { CutWindow } from './window-cutter.js';
 
 /** As for FLV sources; see `aligned-cutter.ts`. */
 const LOOK_MS: Milliseconds = 2_000;
-const FLOOR_PATIENCE_MS: Milliseconds = 1_000;
-const SURVEY_STEP_MS: Milliseconds = 500;
-const STANDBY_SURVEY_MS: Milliseconds = 30_000;
-const REPORT_MS: Milliseconds = 5_000;
 const HELD_WINDOWS_MAX = 40;
 const SAMPLES = 2;
 const BASE_STEP = 16;

@@ -3,7 +3,8 @@
  *
  * The decisions are the cutter's; here are its clock, its ticks and its log.
  */
-import { AlignedCutter, type AlignmentEffect, type SurveyedWindow } from '../ingest/aligned-cutter.js';
+import { AlignedCutter } from '../ingest/aligned-cutter.js';
+import type { AlignmentEffect, SurveyedWindow } from '../ingest/alignment.js';
 import { nodeHasher } from '../io/crypto.js';
 import { systemClock } from '../io/system-clock.js';
 import type { Log } from '../kernel/ports.js';

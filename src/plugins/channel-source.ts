@@ -2,7 +2,8 @@
  * Where a station's channel gets its media from, and what it makes of it. Implemented by `PushedSource` (RTMP),
  * `PulledFlvSource` (RTMP, HTTP-FLV) and `PulledSource` (MMS).
  */
-import type { AlignmentState, SurveyedWindow, SwarmOutlook, TimelineRecord } from '../ingest/aligned-cutter.js';
+import type { TimelineRecord } from '../ingest/aligned-cutter.js';
+import type { AlignmentState, SurveyedWindow, SwarmOutlook } from '../ingest/alignment.js';
 import type { AsfNumbering } from '../ingest/asf-cutter.js';
 import type { CutWindow } from '../ingest/window-cutter.js';
 import type { Milliseconds, WindowNumber } from '../kernel/units.js';

@@ -5,7 +5,7 @@
  * we do not know what went by, and look for our place again. When the server says that its publisher has left, nobody has missed anything: every
  * station sees the same tags before and after, whether it was told or not (over HTTP-FLV it is not), and the cutter alone judges the times.
  */
-import type { SurveyedWindow } from '../ingest/aligned-cutter.js';
+import type { SurveyedWindow } from '../ingest/alignment.js';
 import type { SourceLifeEvent } from '../ingest/source-life.js';
 import { PublishGate } from '../io/rtmp/publish-gate.js';
 import { SourceConnection } from '../io/sources/source-connection.js';

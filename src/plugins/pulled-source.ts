@@ -4,7 +4,7 @@
  * The local endpoints are fed from the windows, as a viewer's are, so that both serve the same.
  */
 
-import type { AlignmentEffect, SurveyedWindow } from '../ingest/aligned-cutter.js';
+import type { AlignmentEffect, SurveyedWindow } from '../ingest/alignment.js';
 import { AsfAligner } from '../ingest/asf-aligner.js';
 import { type AsfCut, AsfCutter } from '../ingest/asf-cutter.js';
 import type { SourceLifeEvent } from '../ingest/source-life.js';

@@ -2,7 +2,7 @@
  * A source that somebody pushes to the station over RTMP: taps the media host and cuts what comes into windows.
  */
 
-import type { SurveyedWindow } from '../ingest/aligned-cutter.js';
+import type { SurveyedWindow } from '../ingest/alignment.js';
 import type { MediaHost } from '../io/rtmp/media-host.js';
 import type { Log } from '../kernel/ports.js';
 import type { Milliseconds, WindowNumber } from '../kernel/units.js';

@@ -4,7 +4,8 @@
  * Window numbers only grow, also over restarts: numbers are reserved on disk before they are used, and a new start goes on above them.
  */
 
-import type { SwarmOutlook, TimelineRecord } from '../ingest/aligned-cutter.js';
+import type { TimelineRecord } from '../ingest/aligned-cutter.js';
+import type { SwarmOutlook } from '../ingest/alignment.js';
 import type { AsfNumbering } from '../ingest/asf-cutter.js';
 import { channelId, decodeDescriptor } from '../ingest/channel.js';
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../ingest/channel-link.js';

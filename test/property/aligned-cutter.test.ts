@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { AlignedCutter, type AlignmentEffect } from '../../src/ingest/aligned-cutter.js';
+import { AlignedCutter } from '../../src/ingest/aligned-cutter.js';
+import type { AlignmentEffect } from '../../src/ingest/alignment.js';
 import { WindowCutter } from '../../src/ingest/window-cutter.js';
 import { nodeHasher } from '../../src/io/crypto.js';
 import { VIDEO } from '../../src/media/flv.js';

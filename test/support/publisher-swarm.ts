@@ -5,7 +5,8 @@
  * connection shows them as its server would: from a group of pictures before the moment it joined, and with times of the server's making.
  */
 import { createHash } from 'node:crypto';
-import { AlignedCutter, type AlignmentEffect } from '../../src/ingest/aligned-cutter.js';
+import { AlignedCutter } from '../../src/ingest/aligned-cutter.js';
+import type { AlignmentEffect } from '../../src/ingest/alignment.js';
 import type { CutWindow } from '../../src/ingest/window-cutter.js';
 import { nodeHasher } from '../../src/io/crypto.js';
 import { AUDIO, classifyTag, type FlvTag, VIDEO } from '../../src/media/flv.js';

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { AlignmentEffect, SwarmOutlook } from '../../../src/ingest/aligned-cutter.js';
+import type { AlignmentEffect, SwarmOutlook } from '../../../src/ingest/alignment.js';
 import { AsfAligner } from '../../../src/ingest/asf-aligner.js';
 import { AsfCutter } from '../../../src/ingest/asf-cutter.js';
 import type { CutWindow } from '../../../src/ingest/window-cutter.js';
