@@ -69,6 +69,7 @@ test('two encoders with different pictures: the viewer is warned, and one statio
   }
   await page.goto(viewer.ready.page);
   await reads('.notice', /Two publishers show different content/, CONFLICT_MS);
+  await viewer.whenStatus('the next line of status says so too', ({ conflict }) => conflict !== null);
   const [followed = '', other = ''] = viewer.status.conflict?.publishers ?? [];
   assert.equal([followed, other].sort(), stations.map(keyOf).sort());
   await reads('.notice', new RegExp(`Followed here ${followed.slice(0, 8)} Copy Shows other content ${other.slice(0, 8)} Copy`));
