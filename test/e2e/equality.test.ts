@@ -16,12 +16,10 @@ import { ServedOrigin } from '../support/served-origin.js';
 import { type ShoalProcess, watch } from '../support/shoal-process.js';
 import { until } from '../support/until.js';
 
-/** Each of them has an encoder or a server of its own, and two cores carry two of them. */
+/** Each of them has an encoder or a server of its own, and two cores carry two of them. All kinds of origin are in `bench/redundancy.ts`. */
 const TOGETHER = [
-  ['nms-rtmp', 'rebasing-flv'],
-  ['nms-flv', 'rebased-push'],
-  ['nginx-rtmp', 'tee-push'],
-  ['rebasing-rtmp', 'vlc-mms'],
+  ['nginx-rtmp', 'rebasing-flv'],
+  ['tee-push', 'vlc-mms'],
 ] as const;
 const START_MS = 20_000;
 const BACK_MS = 10_000;
