@@ -13,6 +13,8 @@ import { FORGERY, LogHash, makeWorld } from '../support/live-world-fixture.js';
 const PARAMETERS = { ...LIVE_PARAMETERS, pieceBytes: 2_048 };
 const BYTES_PER_SECOND = 20_000;
 const PEERS_MAX = 8;
+/** The publisher can upload four copies: one for each liar, which takes for ever and gives nothing, one for the honest, and one to catch up with. */
+const LIARS_MAX = 2;
 
 type Fate =
   | { readonly kind: 'join'; readonly neighbours: number; readonly withPublisher: boolean }
@@ -70,7 +72,8 @@ function strike(world: LiveWorld, fate: Fate, index: number): void {
       if (world.peers.length < PEERS_MAX) world.join(`joiner ${index}`, fate);
       return;
     case 'lie':
-      if (world.peers.length < PEERS_MAX) world.join(`liar ${index}`, { tamper: tamperOf(fate.habit, FORGERY) });
+      if (world.peers.length < PEERS_MAX && liarsOf(world) < LIARS_MAX)
+        world.join(`liar ${index}`, { tamper: tamperOf(fate.habit, FORGERY) });
       return;
     case 'kill':
     case 'cut-off': {
@@ -95,6 +98,10 @@ function strike(world: LiveWorld, fate: Fate, index: number): void {
     case 'restart':
       return world.restartPublisher(fate.jumpWindows);
   }
+}
+
+function liarsOf(world: LiveWorld): number {
+  return world.peers.filter(({ honest }) => !honest).length;
 }
 
 /** Everything is well again; whoever lost its neighbours finds the publisher, as a tracker would see to. */
