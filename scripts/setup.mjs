@@ -54,6 +54,26 @@ const NEEDS = {
       packages: { 'apt-get': ['nginx', 'libnginx-mod-rtmp'] },
     },
     {
+      programs: ['aria2c'],
+      packages: { 'apt-get': ['aria2'], dnf: ['aria2'], pacman: ['aria2'], apk: ['aria2'], brew: ['aria2'] },
+    },
+    {
+      programs: ['transmission-cli'],
+      packages: {
+        'apt-get': ['transmission-cli'],
+        dnf: ['transmission-cli'],
+        pacman: ['transmission-cli'],
+        apk: ['transmission-cli'],
+        brew: ['transmission-cli'],
+      },
+    },
+    {
+      name: "libtorrent's module for Python",
+      programs: [],
+      files: ['/var/lib/dpkg/info/python3-libtorrent.list'],
+      packages: { 'apt-get': ['python3-libtorrent'] },
+    },
+    {
       programs: ['openssl'],
       packages: { 'apt-get': ['openssl'], dnf: ['openssl'], pacman: ['openssl'], apk: ['openssl'], brew: ['openssl'] },
     },

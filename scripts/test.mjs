@@ -2,12 +2,11 @@
  * `npm test [kind] [part of a file name]`: set-up, then every kind of test in order; the last line is `N passed, N failed`.
  *
  * Pure kinds share one process each. Kinds that open sockets or start programs get one process per file, because the media host is a
- * process-wide singleton; two such files run at a time where there are two cores, but for those that measure what a busy machine would spoil.
+ * process-wide singleton; three such files run at a time, for they mostly wait, but for one that measures what a busy machine would spoil.
  * Every process has a watchdog: when it is late, its whole process group is killed and it counts as one failure.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { filesUnder, ROOT, setUp } from './setup.mjs';
 
@@ -22,10 +21,20 @@ const KINDS = {
 };
 const WATCHDOG_MS = 120_000;
 /** Files that take longer because what they show takes longer, by their names below `test`. */
-const LONG_WATCHDOG_MS = { 'e2e/failover.test.js': 480_000, 'e2e/equality.test.js': 300_000, 'e2e/conflict.test.js': 180_000 };
-/** They load both cores by themselves, or hold gaps of a stream to a second. */
-const ALONE = new Set(['e2e/failover.test.js', 'e2e/equality.test.js', 'e2e/conflict.test.js', 'e2e/churn.test.js', 'e2e/swarm.test.js']);
-const LANES_COUNT = Math.min(2, availableParallelism());
+const LONG_WATCHDOG_MS = {
+  'e2e/failover.test.js': 480_000,
+  'e2e/equality.test.js': 300_000,
+  'e2e/conflict.test.js': 180_000,
+  'e2e/playback.test.js': 240_000,
+  'e2e/foreign-clients.test.js': 300_000,
+  'e2e/title-killed.test.js': 240_000,
+  'e2e/title-faults.test.js': 240_000,
+};
+/** They hold gaps of a stream to a second, which a busy machine would spoil. */
+const ALONE = new Set(['e2e/failover.test.js']);
+/** They wait most of their time, and the longest of them begin first, so that none is left over at the end. */
+const FIRST = ['e2e/equality.test.js', 'e2e/conflict.test.js', 'e2e/stream-encryption.test.js', 'e2e/swarm.test.js', 'e2e/churn.test.js'];
+const LANES_COUNT = 3;
 const TAIL_CHARACTERS = 6000;
 /** Figures that a test prints to be seen although it passes. */
 const MEASURED = /^measured: (.*)$/gm;
@@ -67,11 +76,15 @@ async function runKind(kind) {
   if (KINDS[kind].together) return runGroup(files, kind);
   const named = files.map((file) => ({ file, name: relative(join(ROOT, 'dist', 'test'), file) }));
   for (const { file, name } of named.filter(({ name }) => ALONE.has(name))) await runGroup([file], name);
-  const waiting = named.filter(({ name }) => !ALONE.has(name));
+  const waiting = named.filter(({ name }) => !ALONE.has(name)).sort((a, b) => placeOf(a.name) - placeOf(b.name));
   const lane = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) await runGroup([next.file], next.name);
   };
   await Promise.all(Array.from({ length: LANES_COUNT }, lane));
+}
+
+function placeOf(name) {
+  return FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length;
 }
 
 async function runGroup(files, name) {

@@ -4,9 +4,10 @@
  * Two promises: no secret ever reaches a line (fields named like one, and `?key=` in any text, are blanked), and no text from outside can
  * steer a terminal or begin a line of its own (control characters are blanked). Writing is synchronous, so the last line before an exit is there.
  */
+import { createRequire } from 'node:module';
 import { isatty } from 'node:tty';
 import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
-import pretty from 'pino-pretty';
+import type Pretty from 'pino-pretty';
 import type { Log } from '../kernel/ports.js';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -19,6 +20,7 @@ export interface LoggerOptions {
   readonly destination?: number;
 }
 
+const require = createRequire(import.meta.url);
 const BLANKED = '[redacted]';
 /** Names of fields that hold secrets. `publicKey` is none. */
 const SECRET_NAME = /^(stream|private|secret)?_?key$|secret|token|passw|seed$|^authorization$/i;
@@ -39,6 +41,8 @@ export function createLogger({ level, format, destination = 2 }: LoggerOptions):
 }
 
 function prettyStream(destination: number): DestinationStream {
+  // Loaded only here: machines read JSON.
+  const pretty = require('pino-pretty') as typeof Pretty;
   return pretty({ destination, sync: true, singleLine: true, colorize: isatty(destination), translateTime: 'SYS:HH:MM:ss.l' });
 }
 

@@ -15,6 +15,11 @@ export class Terminal {
     stdout.on('error', () => undefined);
   }
 
+  /** Whether a line can overwrite itself. */
+  get isInteractive(): boolean {
+    return stdout.isTTY === true;
+  }
+
   line(text = ''): void {
     this.#clearProgress();
     stdout.write(`${text}\n`);

@@ -1,7 +1,7 @@
 /**
  * Bencode, both ways: canonical out, strict in (BEP 3, "bencoding").
  *
- * Decoded shapes: an integer is a `number` (whole, safe), a byte string a fresh `Uint8Array`, a list an array, a dictionary a `Map`.
+ * Decoded shapes: an integer is a `number` (whole, safe), a byte string a fresh `Uint8Array` (empty ones share one), a list an array, a dictionary a `Map`.
  * Dictionary keys are byte strings too; in a `Map` each is a string of one character per byte (U+0000 to U+00FF), so that no key is
  * lost or merged and the order of strings is the order of raw bytes. ASCII keys read as themselves. No object is ever built from
  * remote keys, so no prototype can be set.
@@ -53,6 +53,9 @@ const MINUS = 0x2d;
 const ZERO = 0x30;
 /** Digits of 2^53 − 1. */
 const SAFE_DIGITS_COUNT = 16;
+const KEY_RUN_BYTES = 1024;
+/** Every empty byte string: a message made of nothing else would cost a hundred times its length. */
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * The one canonical encoding of `value`: keys ascend by raw bytes, integers have no superfluous sign or zero.
@@ -87,6 +90,33 @@ export function decodeBencodePrefix(
   const decoder = new Decoder(bytes.subarray(0, bounds.maxBytes), bounds);
   const value = decoder.run();
   return value instanceof Malformed ? value : { value, bytesUsed: decoder.positionBytes };
+}
+
+/** Where a value lies: from `startBytes` up to, not including, `endBytes`. */
+export interface BencodeSpan {
+  readonly startBytes: Bytes;
+  readonly endBytes: Bytes;
+}
+
+/**
+ * Decodes one dictionary that fills `bytes` to the end, and says where each of its own values lies.
+ *
+ * Whoever hashes a value needs the bytes as they came: written again they could differ, for the keys of foreign dictionaries need not be
+ * in order (BEP 52 forbids the round trip for just that).
+ */
+export function decodeBencodeDictionary(
+  bytes: Uint8Array,
+  limits: BencodeLimits = {},
+): { readonly dictionary: BencodeDictionary; readonly spans: ReadonlyMap<string, BencodeSpan> } | Malformed {
+  const bounds = { ...DEFAULT_LIMITS, ...limits };
+  if (bytes.length > bounds.maxBytes) return new Malformed(`bencode: ${bytes.length} bytes, at most ${bounds.maxBytes} are accepted`);
+  const decoder = new Decoder(bytes, bounds);
+  const dictionary = decoder.run();
+  if (dictionary instanceof Malformed) return dictionary;
+  if (!(dictionary instanceof Map)) return new Malformed('bencode: no dictionary, at byte 0');
+  const restBytes = bytes.length - decoder.positionBytes;
+  if (restBytes > 0) return new Malformed(`bencode: ${restBytes} bytes follow the value's end at byte ${decoder.positionBytes}`);
+  return { dictionary, spans: decoder.spans };
 }
 
 /** The byte string as text; undefined for any other kind of value and for bytes that are no UTF-8. */
@@ -156,7 +186,10 @@ class Decoder {
   readonly #limits: Required<BencodeLimits>;
   readonly #open: Frame[] = [];
   #tokenCount = 0;
+  #startBytes: Bytes = 0;
   positionBytes: Bytes = 0;
+  /** Of the values of the outermost dictionary. */
+  readonly spans = new Map<string, BencodeSpan>();
 
   constructor(bytes: Uint8Array, limits: Required<BencodeLimits>) {
     this.#bytes = bytes;
@@ -203,6 +236,7 @@ class Decoder {
     if (frame?.kind === 'list') frame.items.push(value);
     else if (frame?.key !== undefined) {
       frame.entries.set(frame.key, value);
+      if (this.#open.length === 1) this.spans.set(frame.key, { startBytes: this.#startBytes, endBytes: this.positionBytes });
       frame.key = undefined;
     }
     return value;
@@ -212,13 +246,13 @@ class Decoder {
     const startBytes = this.positionBytes;
     const bytes = this.#readString();
     if (bytes instanceof Malformed) return bytes;
-    let key = '';
-    for (const byte of bytes) key += String.fromCharCode(byte);
+    const key = keyOf(bytes);
     if (frame.entries.has(key)) return malformedAt(startBytes, 'a key that the dictionary already has');
     const isSorted = frame.lastKey === undefined || frame.lastKey < key;
     if (this.#limits.canonical && !isSorted) return malformedAt(startBytes, 'a key out of order');
     frame.key = key;
     frame.lastKey = key;
+    if (this.#open.length === 1) this.#startBytes = this.positionBytes;
     return undefined;
   }
 
@@ -239,6 +273,7 @@ class Decoder {
     if (sizeBytes instanceof Malformed) return sizeBytes;
     const restBytes = this.#bytes.length - this.positionBytes;
     if (sizeBytes > restBytes) return malformedAt(startBytes, `a string of ${sizeBytes} bytes where ${restBytes} are left`);
+    if (sizeBytes === 0) return NO_BYTES;
     // The constructor copies; `slice` of a Buffer would share its memory with the socket's.
     const value = new Uint8Array(this.#bytes.subarray(this.positionBytes, this.positionBytes + sizeBytes));
     this.positionBytes += sizeBytes;
@@ -267,6 +302,13 @@ class Decoder {
   #malformed(what: string): Malformed {
     return malformedAt(this.positionBytes, what);
   }
+}
+
+/** One character per byte. In runs, since a key of megabytes would else become as many strings on the way. */
+function keyOf(bytes: Uint8Array): string {
+  let key = '';
+  for (let at = 0; at < bytes.length; at += KEY_RUN_BYTES) key += String.fromCharCode(...bytes.subarray(at, at + KEY_RUN_BYTES));
+  return key;
 }
 
 function malformedAt(offsetBytes: Bytes, what: string): Malformed {

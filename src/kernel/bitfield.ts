@@ -34,6 +34,11 @@ export class Bitfield {
     return true;
   }
 
+  /** Adds every index. */
+  fill(): void {
+    if (!this.full) this.#unite(new Uint8Array(this.bytes.length).fill(0xff));
+  }
+
   /** Adds all of another field, as far as this one reaches; a byte at a time, whatever it holds. */
   addAll(other: Bitfield): void {
     this.#unite(other.bytes);

@@ -5,15 +5,16 @@
  */
 import type { Bytes } from './units.js';
 
+/** Up to this size a copy is cheaper than a view: the memory of so small an array lies in the heap, and has to be moved out of it before anything can share it. */
+const COPIED_BYTES_MAX: Bytes = 64;
+
 export class ByteReader {
-  readonly #view: DataView;
   readonly #bytes: Uint8Array;
   #offset: Bytes = 0;
   #ok = true;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** False once any read went past the end. */
@@ -26,15 +27,15 @@ export class ByteReader {
   }
 
   uint8(): number {
-    return this.#has(1) ? this.#view.getUint8(this.#advance(1)) : 0;
+    return this.#has(1) ? this.#next() : 0;
   }
 
   uint16(): number {
-    return this.#has(2) ? this.#view.getUint16(this.#advance(2)) : 0;
+    return this.#has(2) ? (this.#next() << 8) | this.#next() : 0;
   }
 
   uint32(): number {
-    return this.#has(4) ? this.#view.getUint32(this.#advance(4)) : 0;
+    return this.#has(4) ? ((this.#next() << 24) | (this.#next() << 16) | (this.#next() << 8) | this.#next()) >>> 0 : 0;
   }
 
   /** 48 bits: milliseconds of a timeline for 8900 years. */
@@ -42,9 +43,18 @@ export class ByteReader {
     return this.uint16() * 0x1_0000_0000 + this.uint32();
   }
 
+  /** IEEE 754, 64 bits. */
+  float64(): number {
+    const bytes = this.bytes(8);
+    return bytes.length === 8 ? new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0) : 0;
+  }
+
   /** A view of the next `count` bytes; empty when they are not there. */
   bytes(count: Bytes): Uint8Array {
-    return this.#has(count) ? this.#bytes.subarray(this.#offset, this.#advance(count) + count) : new Uint8Array(0);
+    if (!this.#has(count)) return new Uint8Array(0);
+    const from = this.#offset;
+    this.#offset += count;
+    return this.#bytes.subarray(from, this.#offset);
   }
 
   rest(): Uint8Array {
@@ -56,43 +66,51 @@ export class ByteReader {
     return this.#ok;
   }
 
-  #advance(count: Bytes): Bytes {
-    const at = this.#offset;
-    this.#offset += count;
-    return at;
+  #next(): number {
+    return this.#bytes[this.#offset++] as number;
   }
 }
 
 export class ByteWriter {
   #bytes: Uint8Array;
-  #view: DataView;
   #length: Bytes = 0;
 
   constructor(capacityBytes: Bytes = 64) {
     this.#bytes = new Uint8Array(capacityBytes);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   uint8(value: number): this {
     const at = this.#grow(1);
-    this.#view.setUint8(at, value);
+    this.#bytes[at] = value;
     return this;
   }
 
   uint16(value: number): this {
     const at = this.#grow(2);
-    this.#view.setUint16(at, value);
+    const bytes = this.#bytes;
+    bytes[at] = value >>> 8;
+    bytes[at + 1] = value;
     return this;
   }
 
   uint32(value: number): this {
     const at = this.#grow(4);
-    this.#view.setUint32(at, value);
+    const bytes = this.#bytes;
+    bytes[at] = value >>> 24;
+    bytes[at + 1] = value >>> 16;
+    bytes[at + 2] = value >>> 8;
+    bytes[at + 3] = value;
     return this;
   }
 
   uint48(value: number): this {
     return this.uint16(Math.floor(value / 0x1_0000_0000)).uint32(value % 0x1_0000_0000);
+  }
+
+  float64(value: number): this {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setFloat64(0, value);
+    return this.bytes(bytes);
   }
 
   bytes(value: Uint8Array): this {
@@ -101,9 +119,11 @@ export class ByteWriter {
     return this;
   }
 
-  /** What has been written, without a copy. */
+  /** What has been written; not changed by what is written afterwards. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    const length = this.#length;
+    if (length === this.#bytes.length) return this.#bytes;
+    return length <= COPIED_BYTES_MAX ? this.#bytes.slice(0, length) : this.#bytes.subarray(0, length);
   }
 
   #grow(count: Bytes): Bytes {
@@ -113,7 +133,6 @@ export class ByteWriter {
       const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length));
       larger.set(this.#bytes.subarray(0, at));
       this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
     }
     return at;
   }

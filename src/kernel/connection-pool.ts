@@ -3,18 +3,19 @@
  *
  * Pure: time and randomness come from the caller, who owns the sockets and does what the pool answers. Everything is bounded:
  * 500 candidates, 10 dials a second, 8 of them unanswered, 1000 bans. A quarter of the places is kept for peers that dial us, so
- * that newcomers always find somebody.
+ * that newcomers always find somebody. No more than half of those wanted are of one block of addresses while others are known: further ones of it,
+ * however they came, do not keep others from being dialled.
  */
-import { addressScope, formatAddress, makeAddress, normaliseHost, type PeerAddress } from './peer-address.js';
+import { addressBlock, addressGroup, addressScope, formatAddress, makeAddress, normaliseHost, type PeerAddress } from './peer-address.js';
 import type { Rng } from './rng.js';
 import type { ConnectionId, Milliseconds } from './units.js';
 
-/** Who named an address. Earlier ones are trusted more. */
-export type CandidateSource = 'link' | 'tracker' | 'incoming' | 'pex';
+/** Who named an address; `lsd` is our own network, `dht` and `pex` are strangers. `SOURCE_RANK` says who is trusted more. */
+export type CandidateSource = 'link' | 'tracker' | 'lsd' | 'incoming' | 'dht' | 'pex';
 
 /** Addresses known at once. A tracker names 50 to 200; beyond 500 a swarm gains nothing. */
 export const CANDIDATES_MAX = 500;
-/** Peers can invent addresses at no cost, so what they name fills at most this part of the candidates. */
+/** Strangers can invent addresses at no cost, so what they name fills at most this part of the candidates. */
 export const HEARSAY_CANDIDATES_MAX = 300;
 /** Addresses on one host that is not this machine: enough for a household, too few to make the swarm attack a host. */
 export const CANDIDATES_PER_HOST_MAX = 8;
@@ -28,6 +29,12 @@ export const LONGEST_BACK_OFF_MS: Milliseconds = 60_000;
 export const FAILURES_MAX = 8;
 export const BAN_MS: Milliseconds = 3_600_000;
 export const BANS_MAX = 1000;
+/** Whoever was let go for want of room is neither dialled nor taken back for so long, unless few are left: four reviews of the neighbourhood. */
+const REST_MS: Milliseconds = 120_000;
+/** The same for one that was turned away as soon as it came: in a swarm where nobody has room, it must not knock in vain for minutes. One review. */
+const TURNED_AWAY_REST_MS: Milliseconds = 30_000;
+/** Of those dialled, so many may come from one block of addresses while others are known. */
+export const BLOCK_SHARE_MAX = 1 / 2;
 /** The share of places that dialled connections may take. */
 export const OUTGOING_SHARE_RATIO = 0.75;
 /**
@@ -38,7 +45,7 @@ export const SIMULTANEOUS_DIAL_MS: Milliseconds = 10_000;
 /** A connection that lasts less counts as a failed dial. */
 const SHORT_LIVED_MS: Milliseconds = 10_000;
 const OWN_ADDRESSES_MAX = 32;
-const SOURCE_RANK: Readonly<Record<CandidateSource, number>> = { link: 0, tracker: 1, incoming: 2, pex: 3 };
+const SOURCE_RANK: Readonly<Record<CandidateSource, number>> = { link: 0, tracker: 1, lsd: 2, incoming: 3, dht: 4, pex: 5 };
 
 export interface ConnectionPoolOptions {
   /** 40 hex digits. */
@@ -65,7 +72,7 @@ export interface Arrival {
 /** What to do with an arrival: keep it (and close the one it replaces), or close it. */
 export type Admission =
   | { readonly kind: 'admitted'; readonly replaces?: ConnectionId }
-  | { readonly kind: 'refused'; readonly reason: 'self' | 'banned' | 'duplicate' | 'full' };
+  | { readonly kind: 'refused'; readonly reason: 'self' | 'banned' | 'resting' | 'duplicate' | 'full' };
 
 /** Who is to be banned: as much as is known. The port is where the peer listens. */
 export interface BanTarget {
@@ -76,6 +83,7 @@ export interface BanTarget {
 
 interface Candidate {
   readonly address: PeerAddress;
+  readonly block: string;
   readonly source: CandidateSource;
   failureCount: number;
   notBeforeMs: Milliseconds;
@@ -85,7 +93,10 @@ interface Member {
   readonly peerId: string;
   readonly outgoing: boolean;
   readonly host: string;
+  readonly block: string;
   readonly sinceMs: Milliseconds;
+  /** Who had named the address that was dialled; undefined for who came in. */
+  readonly source: CandidateSource | undefined;
   /** Where the peer listens, as far as known: several names may lead to one peer. */
   readonly listenKeys: Set<string>;
 }
@@ -102,7 +113,11 @@ export class ConnectionPool {
     addresses: new Map<string, Milliseconds>(),
     hosts: new Map<string, Milliseconds>(),
   };
+  /** Peer ids and addresses of those let go for want of room, each with the time until which they rest; the oldest first. */
+  readonly #resting = new Map<string, Milliseconds>();
   readonly #dialTimesMs: Milliseconds[] = [];
+  /** Networks of the latest dials to addresses that strangers named. */
+  readonly #strangeDials: { readonly atMs: Milliseconds; readonly group: string }[] = [];
   #targetConnections: number;
 
   constructor(options: ConnectionPoolOptions) {
@@ -139,7 +154,7 @@ export class ConnectionPool {
       return true;
     }
     if (this.#ownAddresses.has(key) || this.#isAddressBanned(address, nowMs) || !this.#makeRoom(address, source)) return false;
-    this.#candidates.set(key, { address, source, failureCount: 0, notBeforeMs: nowMs });
+    this.#candidates.set(key, { address, block: addressBlock(address.host), source, failureCount: 0, notBeforeMs: nowMs });
     return true;
   }
 
@@ -147,11 +162,15 @@ export class ConnectionPool {
   dial(nowMs: Milliseconds): PeerAddress[] {
     const chosen: PeerAddress[] = [];
     while (this.#mayDial(nowMs)) {
-      const candidate = this.#choose(nowMs);
+      const crowded = this.#crowdedBlocks();
+      const candidate = this.#choose(nowMs, crowded);
+      // There are as many as are wanted, but too many of one block.
+      if (candidate !== undefined && this.#hasEnough && crowded.has(candidate.block)) break;
       if (candidate === undefined) break;
       this.#dialling.add(formatAddress(candidate.address));
       this.#dialTimesMs.push(nowMs);
       if (this.#dialTimesMs.length > DIALS_PER_SECOND_MAX) this.#dialTimesMs.shift();
+      this.#noteStrange(candidate, nowMs);
       chosen.push(candidate.address);
     }
     return chosen;
@@ -172,6 +191,7 @@ export class ConnectionPool {
     if (this.#isArrivalBanned(arrival, nowMs)) return this.#refuse('banned', key, nowMs);
     const twin = this.#findByPeerId(arrival.peerId);
     if (twin !== undefined) return this.#settle(arrival, twin, key, nowMs);
+    if (this.#isResting(arrival.peerId, nowMs)) return this.#refuse('resting', key, nowMs);
     if (this.#members.size >= this.#options.maxConnections) return this.#refuse('full', key, nowMs);
     this.#enter(arrival, nowMs);
     return { kind: 'admitted' };
@@ -190,6 +210,14 @@ export class ConnectionPool {
     }
   }
 
+  /** A member is let go for want of room: its turn comes again later. */
+  rest(id: ConnectionId, nowMs: Milliseconds): void {
+    const member = this.#members.get(id);
+    if (member === undefined) return;
+    const untilMs = nowMs + restMs(nowMs - member.sinceMs);
+    for (const key of [member.peerId, ...member.listenKeys]) remember(this.#resting, key, untilMs);
+  }
+
   /** A member has said on which port it listens: an address to tell others, and to come back to. */
   learnListenPort(id: ConnectionId, port: number, nowMs: Milliseconds): void {
     const member = this.#members.get(id);
@@ -199,6 +227,14 @@ export class ConnectionPool {
     if (member.listenKeys.size > 0) return;
     member.listenKeys.add(formatAddress(address));
     this.addCandidate(address.host, address.port, 'incoming', nowMs);
+  }
+
+  /** Forgets the addresses that these sources have named, as a private torrent must. Returns the connections dialled for them, to close. */
+  forget(sources: readonly CandidateSource[]): ConnectionId[] {
+    for (const [key, candidate] of this.#candidates) {
+      if (sources.includes(candidate.source)) this.#candidates.delete(key);
+    }
+    return [...this.#members].filter(([, { source }]) => source !== undefined && sources.includes(source)).map(([id]) => id);
   }
 
   /** Bans for an hour: by peer id, by listening address, and by host unless it is this machine. Returns the connections to close. */
@@ -243,24 +279,74 @@ export class ConnectionPool {
   #mayDial(nowMs: Milliseconds): boolean {
     const { maxConnections } = this.#options;
     const total = this.#members.size + this.#dialling.size;
-    if (total >= Math.min(this.#targetConnections, maxConnections) || this.#dialling.size >= HALF_OPEN_MAX) return false;
+    if (total >= maxConnections || this.#dialling.size >= HALF_OPEN_MAX) return false;
+    if (this.#hasEnough && this.#variedCount() >= this.#targetConnections) return false;
     const outgoing = [...this.#members.values()].filter((member) => member.outgoing).length + this.#dialling.size;
     if (outgoing >= Math.max(1, Math.floor(maxConnections * OUTGOING_SHARE_RATIO))) return false;
     const oldestMs = this.#dialTimesMs[this.#dialTimesMs.length - DIALS_PER_SECOND_MAX];
     return oldestMs === undefined || nowMs - oldestMs >= 1000;
   }
 
-  /** Among the candidates that are due: fewest failures, then best source, then by lot. */
-  #choose(nowMs: Milliseconds): Candidate | undefined {
+  /** Among the candidates that are due: fewest failures, then of a block that is not crowded, then best source, then by lot. */
+  #choose(nowMs: Milliseconds, crowded: ReadonlySet<string>): Candidate | undefined {
     const connected = new Set([...this.#members.values()].flatMap((member) => [...member.listenKeys]));
+    const crowd = ({ block }: Candidate): number => (crowded.has(block) ? 1 : 0);
     let best: Candidate[] = [];
     for (const [key, candidate] of this.#candidates) {
       if (candidate.notBeforeMs > nowMs || connected.has(key) || this.#dialling.has(key)) continue;
-      const order = best[0] === undefined ? -1 : compare(candidate, best[0]);
+      if (this.#isBurst(candidate, nowMs) || this.#isResting(key, nowMs)) continue;
+      const order = best[0] === undefined ? -1 : compare(candidate, best[0], crowd);
       if (order < 0) best = [candidate];
       else if (order === 0) best.push(candidate);
     }
     return best[this.#options.rng.below(best.length)];
+  }
+
+  /** As many as are wanted are connected or being dialled. */
+  get #hasEnough(): boolean {
+    return this.#members.size + this.#dialling.size >= this.#targetConnections;
+  }
+
+  /** Of one block, so many count. */
+  get #blockPlaces(): number {
+    return Math.max(1, Math.floor(this.#targetConnections * BLOCK_SHARE_MAX));
+  }
+
+  /** How many are connected or being dialled, of each block. */
+  #blockCounts(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    const dialled = [...this.#dialling].map((key) => this.#candidates.get(key)?.block ?? key);
+    for (const block of [...[...this.#members.values()].map((member) => member.block), ...dialled])
+      counts.set(block, (counts.get(block) ?? 0) + 1);
+    return counts;
+  }
+
+  /** How many there are if those of one block that are one too many do not count. */
+  #variedCount(): number {
+    return [...this.#blockCounts().values()].reduce((sum, count) => sum + Math.min(count, this.#blockPlaces), 0);
+  }
+
+  /** Blocks of which there are so many that others come first. */
+  #crowdedBlocks(): ReadonlySet<string> {
+    return new Set([...this.#blockCounts()].flatMap(([block, count]) => (count >= this.#blockPlaces ? [block] : [])));
+  }
+
+  /** With fewer than half of those wanted, nobody is turned away for having been one too many before. */
+  #isResting(key: string, nowMs: Milliseconds): boolean {
+    return isListed(this.#resting, key, nowMs) && this.#members.size * 2 >= this.#targetConnections;
+  }
+
+  #noteStrange({ source, address }: Candidate, nowMs: Milliseconds): void {
+    if (!isStranger(source)) return;
+    this.#strangeDials.push({ atMs: nowMs, group: addressGroup(address.host) });
+    if (this.#strangeDials.length > DIALS_PER_SECOND_MAX) this.#strangeDials.shift();
+  }
+
+  /** Strangers must not make us knock at one network all at once: one of its addresses in a second, unless it is our own network. */
+  #isBurst({ source, address }: Candidate, nowMs: Milliseconds): boolean {
+    if (!isStranger(source) || addressScope(address.host) !== 'public') return false;
+    const group = addressGroup(address.host);
+    return this.#strangeDials.some((dial) => dial.group === group && nowMs - dial.atMs < 1000);
   }
 
   /** Many peers may run on one machine, and on this one they are told apart by port alone. */
@@ -272,7 +358,7 @@ export class ConnectionPool {
     const all = [...this.#candidates.values()];
     const sameHost = all.filter((candidate) => candidate.address.host === address.host).length;
     if (sameHost >= CANDIDATES_PER_HOST_MAX && !this.#isThisMachine(address.host)) return false;
-    const isHearsay = (of: CandidateSource): boolean => of === 'pex' || of === 'incoming';
+    const isHearsay = (of: CandidateSource): boolean => of !== 'link' && of !== 'tracker';
     if (isHearsay(source) && all.filter((candidate) => isHearsay(candidate.source)).length >= HEARSAY_CANDIDATES_MAX) return false;
     if (all.length < CANDIDATES_MAX) return true;
     const worst = all.reduce((a, b) => (compare(b, a) > 0 ? b : a));
@@ -288,7 +374,7 @@ export class ConnectionPool {
     if (candidate.failureCount >= FAILURES_MAX && candidate.source !== 'link') this.#candidates.delete(key);
   }
 
-  #refuse(reason: 'banned' | 'full', key: string | undefined, nowMs: Milliseconds): Admission {
+  #refuse(reason: 'banned' | 'resting' | 'full', key: string | undefined, nowMs: Milliseconds): Admission {
     if (key !== undefined) this.#backOff(key, nowMs);
     return { kind: 'refused', reason };
   }
@@ -324,15 +410,33 @@ export class ConnectionPool {
 
   #enter({ id, peerId, host: remoteHost, dialled }: Arrival, nowMs: Milliseconds): Member {
     const host = normaliseHost(remoteHost) ?? remoteHost;
+    const source = dialled === undefined ? undefined : this.#candidates.get(formatAddress(dialled))?.source;
     const listening = dialled === undefined ? [] : [dialled, { host, port: dialled.port }];
-    const member = { peerId, outgoing: dialled !== undefined, host, sinceMs: nowMs, listenKeys: new Set(listening.map(formatAddress)) };
+    const member = {
+      peerId,
+      outgoing: dialled !== undefined,
+      host,
+      block: addressBlock(host),
+      sinceMs: nowMs,
+      source,
+      listenKeys: new Set(listening.map(formatAddress)),
+    };
     this.#members.set(id, member);
     return member;
   }
 }
 
-function compare(a: Candidate, b: Candidate): number {
-  return a.failureCount - b.failureCount || SOURCE_RANK[a.source] - SOURCE_RANK[b.source];
+function isStranger(source: CandidateSource): boolean {
+  return source === 'dht' || source === 'pex';
+}
+
+function compare(a: Candidate, b: Candidate, crowd: (candidate: Candidate) => number = () => 0): number {
+  return a.failureCount - b.failureCount || crowd(a) - crowd(b) || SOURCE_RANK[a.source] - SOURCE_RANK[b.source];
+}
+
+/** How long two peers keep apart of which one had no room for the other, by how long they knew each other. */
+export function restMs(knownMs: Milliseconds): Milliseconds {
+  return knownMs < SHORT_LIVED_MS ? TURNED_AWAY_REST_MS : REST_MS;
 }
 
 /** Notes a ban as the newest; the oldest leaves when there are too many. */

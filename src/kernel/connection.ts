@@ -22,11 +22,13 @@ export interface Connection {
   readonly peerId: string;
   /** For the log at `debug` and for the page: host:port, or a name in the simulator. */
   readonly address: string;
+  /** What the remote end's site is likely to hold of the address space (`addressBlock`); absent where that means nothing. */
+  readonly addressBlock?: string;
   /** Bytes handed to `send` that have not left this machine yet. */
   readonly bufferedBytes: Bytes;
   /** Takes one message whole. Never blocks; the engine watches `bufferedBytes`. */
   send(message: Uint8Array): void;
-  /** Closes the link; with `misbehaved` the peer is banned too. */
+  /** Closes the link; what becomes of the peer depends on the reason. */
   close(reason: DisconnectReason): void;
   listen(events: ConnectionEvents): void;
 }

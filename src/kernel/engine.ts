@@ -22,6 +22,8 @@ export interface EngineOptions<Message, Command, Event, Timer extends string> {
   /** The core's wish for a number of neighbours. */
   readonly onConnect?: (want: number) => void;
   readonly onDisconnect?: (connection: Connection, reason: DisconnectReason) => void;
+  /** A connection is no neighbour's any more, whichever side has ended it. */
+  readonly onGone?: (id: ConnectionId) => void;
   /** Every message with its size on the wire, for the traffic counters. */
   readonly onTraffic?: (direction: 'up' | 'down', message: Message, sizeBytes: Bytes) => void;
   /** Every input and effect, for traces that can be compared and replayed. */
@@ -57,7 +59,8 @@ export class Engine<Message, Command, Event, Timer extends string> {
       onDrain: () => this.#onDrain(connection.id),
       onClose: () => this.#onClose(connection.id),
     });
-    this.#feed({ kind: 'peer-up', peer: connection.id });
+    const { id: peer, peerId, addressBlock } = connection;
+    this.#feed({ kind: 'peer-up', peer, peerId, ...(addressBlock === undefined ? {} : { addressBlock }) });
   }
 
   /** Cancels every timer and closes every connection. Nothing is emitted afterwards. */
@@ -85,7 +88,9 @@ export class Engine<Message, Command, Event, Timer extends string> {
   }
 
   #onClose(id: ConnectionId): void {
-    if (this.#connections.delete(id)) this.#feed({ kind: 'peer-down', peer: id });
+    if (!this.#connections.delete(id)) return;
+    this.#options.onGone?.(id);
+    this.#feed({ kind: 'peer-down', peer: id });
   }
 
   /** Runs the core on this input, then on whatever the effects brought about. */
@@ -155,6 +160,7 @@ export class Engine<Message, Command, Event, Timer extends string> {
     this.#connections.delete(id);
     this.#options.onDisconnect?.(entry.connection, reason);
     entry.connection.close(reason);
+    this.#options.onGone?.(id);
     this.#feed({ kind: 'peer-down', peer: id });
   }
 }

@@ -26,8 +26,32 @@ export type ErrorCode =
   | 'FFMPEG_MISSING'
   | 'FFMPEG_FAILED'
   | 'PLAYER_MISSING'
+  | 'TITLE_FILE_UNKNOWN'
+  | 'TITLE_UNREADABLE'
+  | 'TITLE_EMPTY'
+  | 'TITLE_CHANGED'
+  | 'TITLE_NAME'
+  | 'WEB_SEED_FAILED'
+  | 'TITLE_UNKNOWN'
+  | 'TITLE_GONE'
+  | 'TORRENT_MALFORMED'
+  | 'TORRENT_UNREACHABLE'
+  | 'TORRENT_UNWRITABLE'
+  | 'TITLES_LOCKED'
   | 'HOST_RUNNING'
-  | 'HOST_PATH_TAKEN';
+  | 'HOST_PATH_TAKEN'
+  | 'TITLE_COLLISION'
+  | 'TITLE_DISK_FULL'
+  | 'TITLE_DISK_READ_ONLY'
+  | 'TITLE_DISK_FAILED'
+  | 'TITLE_FILES_EXHAUSTED'
+  | 'TITLE_DATA_MISSING'
+  | 'TITLE_STORE_BUSY'
+  | 'TITLE_STORE_CLOSED'
+  | 'SCENARIO_UNKNOWN'
+  | 'SCENARIO_BASELINE'
+  | 'TRACE_UNWRITABLE'
+  | 'TRACE_MALFORMED';
 
 /** An error that a person reads: what is wrong, where, and what would be right. */
 export class ShoalError extends Error {

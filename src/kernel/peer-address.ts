@@ -38,6 +38,12 @@ export function makeAddress(host: string, port: number): PeerAddress | undefined
   return addressScope(normal) === 'unusable' ? undefined : { host: normal, port };
 }
 
+/** `host:port` or `[IPv6]:port` as people write it; undefined when it can never be dialled. */
+export function parseAddress(text: string): PeerAddress | undefined {
+  const [, host = '', port = ''] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(text.trim()) ?? [];
+  return makeAddress(host, Number(port));
+}
+
 /** One spelling per host; undefined for what is no host at all. */
 export function normaliseHost(host: string): string | undefined {
   const bare = host.toLowerCase().replace(/^\[(.*)\]$/, '$1');
@@ -47,6 +53,25 @@ export function normaliseHost(host: string): string | undefined {
   if (bare.includes(':')) return normaliseIpv6(bare);
   // All digits and dots, yet no address: a name resolver might read it as some other one.
   return NAME_PATTERN.test(bare) && !/^[0-9.]+$/.test(bare) ? bare : undefined;
+}
+
+/** What one party is likely to hold: the /24 of an IPv4 host, the /56 of an IPv6 host; a name stands for itself. */
+export function addressGroup(host: string): string {
+  return networkOf(host, 56);
+}
+
+/** What one site is likely to hold: as `addressGroup`, but the /48 of an IPv6 host. */
+export function addressBlock(host: string): string {
+  return networkOf(host, 48);
+}
+
+function networkOf(host: string, ipv6Bits: 48 | 56): string {
+  const v4 = parseIpv4(host);
+  if (v4 !== undefined) return `${v4.slice(0, 3).join('.')}.0/24`;
+  const groups = host.includes(':') ? parseIpv6(host) : undefined;
+  if (groups === undefined) return host;
+  const fourth = ipv6Bits === 56 ? (groups[3] ?? 0) & 0xff00 : 0;
+  return `${formatIpv6([...groups.slice(0, 3), fourth, 0, 0, 0, 0])}/${ipv6Bits}`;
 }
 
 /** Where a host in normal form lies. */

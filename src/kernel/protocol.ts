@@ -12,14 +12,17 @@ export type Input<Message, Command, Timer extends string> =
   | { readonly kind: 'message'; readonly from: ConnectionId; readonly message: Message }
   | { readonly kind: 'command'; readonly command: Command }
   | { readonly kind: 'timer'; readonly timer: Timer }
-  | { readonly kind: 'peer-up'; readonly peer: ConnectionId }
+  /** `peerId`, `addressBlock`: as the connection says, see there. */
+  | { readonly kind: 'peer-up'; readonly peer: ConnectionId; readonly peerId?: string; readonly addressBlock?: string }
   | { readonly kind: 'peer-down'; readonly peer: ConnectionId }
   /** The connection's outgoing buffer has passed its high-water mark: bulk data should wait. */
   | { readonly kind: 'peer-blocked'; readonly peer: ConnectionId }
   /** The connection's outgoing buffer has drained to its low-water mark. */
   | { readonly kind: 'peer-drained'; readonly peer: ConnectionId };
 
-/** Why a connection is dropped: `misbehaved` bans the peer, the others do not. */
+/**
+ * Why a connection is dropped. `misbehaved` bans the peer. `surplus` tells it whom else there is, and it is neither dialled nor taken back for a while.
+ */
 export interface DisconnectReason {
   readonly kind: 'misbehaved' | 'silent' | 'surplus' | 'leaving';
   readonly detail: string;

@@ -6,6 +6,7 @@ import {
   type BencodeValue,
   bencodeText,
   decodeBencode,
+  decodeBencodeDictionary,
   decodeBencodePrefix,
   encodeBencode,
 } from '../../../src/kernel/bencode.js';
@@ -123,11 +124,44 @@ test('decoded strings are copies, so a reused receive buffer cannot change them'
   assert.is(bencodeText(value instanceof Malformed ? undefined : value), 'abc');
 });
 
+test('every input of up to three characters of the grammar is a value or a refusal', () => {
+  const alphabet = [...'dlie0123456789:-\xff'];
+  const inputs = ['', ...alphabet.flatMap((a) => [a, ...alphabet.flatMap((b) => [a + b, ...alphabet.map((c) => a + b + c)])])];
+  const values = inputs.filter((text) => !(decodeBencode(bytesOf(text)) instanceof Malformed));
+  assert.equal(
+    values.sort(),
+    [
+      '0:',
+      ...Array.from('dl', (letter) => `${letter}e`),
+      ...Array.from('0123456789', (digit) => `i${digit}e`),
+      ...alphabet.map((c) => `1:${c}`),
+    ].sort(),
+  );
+});
+
 test('text is read from UTF-8 strings only', () => {
   assert.is(bencodeText(bytesOf('\xc3\xa9')), 'é');
   assert.is(bencodeText(bytesOf('\xff')), undefined);
   assert.is(bencodeText(5), undefined);
   assert.is(bencodeText(undefined), undefined);
+});
+
+test('a dictionary says where each of its own values lies, whatever the order of its keys', () => {
+  const text = 'd1:bd1:ai1ee1:al3:xyzd1:bi2eee0:i-5ee';
+  const decoded = decodeBencodeDictionary(bytesOf(text));
+  if (decoded instanceof Malformed) throw new Error(decoded.reason);
+  const slices = [...decoded.spans].map(([key, { startBytes, endBytes }]) => [key, text.slice(startBytes, endBytes)]);
+  assert.equal(slices, [
+    ['b', 'd1:ai1ee'],
+    ['a', 'l3:xyzd1:bi2eee'],
+    ['', 'i-5e'],
+  ]);
+  assert.equal([...decoded.dictionary.keys()], ['b', 'a', '']);
+});
+
+test('only a dictionary that fills the bytes has places', () => {
+  for (const text of ['le', 'i1e', 'dee', 'd', '']) assert.instance(decodeBencodeDictionary(bytesOf(text)), Malformed);
+  assert.instance(decodeBencodeDictionary(bytesOf('d1:a1:be'), { maxBytes: 5 }), Malformed);
 });
 
 test.run();

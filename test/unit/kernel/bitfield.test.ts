@@ -54,4 +54,11 @@ test('a field behaves like a set of indices', () => {
   );
 });
 
+test('a filled field has every index, and no bit beyond its length', () => {
+  const field = new Bitfield(11);
+  field.add(3);
+  field.fill();
+  assert.equal([field.count, field.full, field.bytes], [11, true, Uint8Array.of(0xff, 0xe0)]);
+});
+
 test.run();

@@ -211,4 +211,87 @@ test('bans are bounded, the oldest gives way', () => {
   assert.ok(some.isBanned({ peerId: (1499).toString(16).padStart(40, '0') }, 1));
 });
 
+test('addresses of one network that strangers name are dialled one a second; those of trackers are not held up', () => {
+  const peers = pool();
+  for (let i = 1; i <= 5; i++) peers.addCandidate(`203.0.113.${i}`, 6881, 'pex', 0);
+  peers.addCandidate('198.51.100.1', 6881, 'dht', 0);
+  assert.is(peers.dial(0).length, 2);
+  assert.is(peers.dial(999).length, 0);
+  assert.is(peers.dial(1_000).length, 1);
+  for (let i = 11; i <= 13; i++) peers.addCandidate(`203.0.113.${i}`, 6881, 'tracker', 1_000);
+  assert.is(peers.dial(1_000).length, 3);
+});
+
+test('half of the places that dialling fills go to one block of addresses, while others are known', () => {
+  const some = pool({ targetConnections: 8 });
+  for (let i = 1; i <= 20; i++) some.addCandidate(`203.0.113.${i}`, 6881, 'link', 0);
+  for (let i = 1; i <= 20; i++) some.addCandidate(`2001:db8:7:${i}::1`, 6881, 'tracker', 0);
+  some.addCandidate('198.51.100.1', 6881, 'tracker', 0);
+  const dialled = some.dial(0).map(({ host }) => host);
+  assert.is(dialled.length, 8);
+  assert.is(dialled.filter((host) => host.startsWith('203.')).length, 4);
+  assert.ok(dialled.filter((host) => host.startsWith('2001:')).length <= 4, 'a /48 is one block');
+});
+
+test('where all are of one block, all places go to it', () => {
+  for (const block of ['127.0.0', '10.1.2', '203.0.113']) {
+    const some = pool({ targetConnections: 8 });
+    for (let i = 1; i <= 20; i++) some.addCandidate(`${block}.${i}`, 6881, 'tracker', 0);
+    assert.is(some.dial(0).length, 8, block);
+  }
+});
+
+test('many of one block that come by themselves do not keep others from being dialled', () => {
+  const some = pool({ targetConnections: 8 });
+  for (let i = 1; i <= 20; i++) some.admit(incoming(`c${i}`, i.toString(16).padStart(40, '0'), `203.0.113.${i}`), 0);
+  for (let i = 30; i <= 40; i++) some.addCandidate(`203.0.113.${i}`, 6881, 'link', 0);
+  assert.equal(some.dial(0), [], 'more of the same are of no use');
+  for (let i = 1; i <= 9; i++) some.addCandidate(`198.51.${i}.1`, 6881, 'tracker', 0);
+  assert.is(some.dial(0).length, 4);
+  assert.equal(some.dial(2_000), []);
+});
+
+test('neighbours that come from everywhere are enough', () => {
+  const some = pool({ targetConnections: 8 });
+  for (let i = 1; i <= 8; i++) some.admit(incoming(`c${i}`, i.toString(16).padStart(40, '0'), `198.51.${i}.1`), 0);
+  some.addCandidate('9.9.9.9', 6881, 'link', 0);
+  assert.equal(some.dial(0), []);
+});
+
+/** With so many members that nobody is missed; the member 'x' is at 8.8.8.8, where it listens, too. */
+function inhabited(): ConnectionPool {
+  const some = pool({ targetConnections: 8 });
+  for (let i = 1; i <= 4; i++) some.admit(incoming(`c${i}`, `${i + 1}`.repeat(40), `9.9.9.${i}`), 0);
+  some.addCandidate('8.8.8.8', 6881, 'link', 0);
+  some.dial(0);
+  some.admit(outgoing('x', LOWER, at('8.8.8.8')), 0);
+  return some;
+}
+
+test('who was let go for want of room is neither dialled nor taken back for two minutes', () => {
+  const some = inhabited();
+  some.rest('x', 20_000);
+  some.released('x', 20_000);
+  assert.equal(some.dial(139_999), []);
+  assert.equal(some.admit(incoming('y', LOWER), 139_999), { kind: 'refused', reason: 'resting' });
+  assert.equal(some.dial(140_000), [at('8.8.8.8')]);
+  assert.is(some.admit(outgoing('z', LOWER, at('8.8.8.8')), 140_000).kind, 'admitted');
+});
+
+test('who was turned away as soon as it came rests for half a minute', () => {
+  const some = inhabited();
+  some.rest('x', 9_999);
+  some.released('x', 9_999);
+  assert.equal(some.admit(incoming('y', LOWER), 39_998), { kind: 'refused', reason: 'resting' });
+  assert.is(some.admit(incoming('z', LOWER), 39_999).kind, 'admitted');
+});
+
+test('when fewer than half of those wanted are left, those who rest are welcome', () => {
+  const some = inhabited();
+  some.rest('x', 20_000);
+  for (const id of ['x', 'c1']) some.released(id, 20_000);
+  assert.equal(some.dial(30_000), [at('8.8.8.8')]);
+  assert.is(some.admit(incoming('y', LOWER), 30_000).kind, 'admitted');
+});
+
 test.run();

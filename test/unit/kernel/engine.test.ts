@@ -204,4 +204,14 @@ test('stopping closes every connection and cancels every timer; nothing happens 
   assert.is(inputs.length, before);
 });
 
+test('the core learns who a neighbour is, and of which block of addresses, where that means something', () => {
+  const { engine, inputs } = driven();
+  engine.add(new HandConnection('1'));
+  engine.add(Object.assign(new HandConnection('2'), { addressBlock: '192.0.2.0/24' }));
+  assert.equal(inputs, [
+    { kind: 'peer-up', peer: '1', peerId: 'peer-1' },
+    { kind: 'peer-up', peer: '2', peerId: 'peer-2', addressBlock: '192.0.2.0/24' },
+  ]);
+});
+
 test.run();

@@ -2,7 +2,33 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Malformed } from '../../../src/kernel/errors.js';
-import { addressScope, decodeCompact, encodeCompact, formatAddress, makeAddress, normaliseHost } from '../../../src/kernel/peer-address.js';
+import {
+  addressBlock,
+  addressGroup,
+  addressScope,
+  decodeCompact,
+  encodeCompact,
+  formatAddress,
+  makeAddress,
+  normaliseHost,
+  parseAddress,
+} from '../../../src/kernel/peer-address.js';
+
+test('an address is read as people write it', () => {
+  assert.equal(parseAddress(' Example.org:80 '), { host: 'example.org', port: 80 });
+  assert.equal(parseAddress('[2001:DB8::1]:6881'), { host: '2001:db8::1', port: 6881 });
+  for (const text of ['', 'example.org', ':80', '2001:db8::1:80', '192.0.2.1:0', '192.0.2.1:65536', '192.0.2.1:80 81'])
+    assert.is(parseAddress(text), undefined, text);
+});
+
+test('a party holds a /24 or a /56, a site a /24 or a /48', () => {
+  assert.is(addressGroup('192.0.2.77'), '192.0.2.0/24');
+  assert.is(addressBlock('192.0.2.77'), '192.0.2.0/24');
+  assert.is(addressGroup('2001:db8:1:2345::9'), '2001:db8:1:2300::/56');
+  assert.is(addressBlock('2001:db8:1:2345::9'), '2001:db8:1::/48');
+  assert.is(addressBlock('::1'), '::/48');
+  assert.is(addressBlock('example.org'), 'example.org');
+});
 
 test('every spelling of a host becomes one', () => {
   const spellings: Readonly<Record<string, string | undefined>> = {
