@@ -21,7 +21,14 @@ declare module 'bittorrent-protocol' {
     write(frame: Uint8Array): boolean;
     read(): Uint8Array | null;
     destroy(): void;
-    on(event: 'handshake', listener: (infoHash: string, peerId: string, extensions: { readonly extended: boolean }) => void): this;
+    on(
+      event: 'handshake',
+      listener: (
+        infoHash: string,
+        peerId: string,
+        extensions: { readonly extended: boolean; readonly fast: boolean; readonly dht: boolean },
+      ) => void,
+    ): this;
     on(event: 'extended', listener: (extension: string | number | undefined, payload: unknown) => void): this;
     on(event: 'data', listener: (bytes: Uint8Array) => void): this;
     on(event: 'error', listener: (error: Error) => void): this;

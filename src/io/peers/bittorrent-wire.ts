@@ -6,16 +6,26 @@
  * rewritten ourselves, every handler runs inside `#guarded`, a peer that reads too slowly is dropped at 8 MiB, and one that says
  * nothing whole for 120 s is closed. What is sent within one tick leaves in one system call.
  *
+ * In a torrent swarm the frames that BitTorrent itself defines go from the guard to the owner and from the owner to the socket as
+ * they are, without the package and without a copy; handshakes and extension messages still pass it, at once instead of in a
+ * microtask, so that everything keeps its order.
+ *
  * Source: BEP 3, BEP 10; the limits are libtorrent's where it has them.
  */
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import Wire from 'bittorrent-protocol';
 import { Malformed } from '../../kernel/errors.js';
 import { formatAddress, normaliseHost, type PeerAddress } from '../../kernel/peer-address.js';
 import type { Clock } from '../../kernel/ports.js';
 import type { Bytes, InfoHash, Milliseconds } from '../../kernel/units.js';
+import { blockMemory } from '../block-memory.js';
+import { nodeHasher } from '../crypto.js';
 import { decodeExtendedHandshake, type ExtendedHandshake, encodeExtendedHandshake, extendedHandshakeFields } from './extended-handshake.js';
-import { FrameGuard, type FrameRules, LIVE_FRAME_RULES } from './frame-guard.js';
+import { ANY_OTHER_ID, FrameGuard, type FrameRules, LIVE_FRAME_RULES } from './frame-guard.js';
+import { PeerStream, type StreamStart } from './peer-stream.js';
+import type { EncryptionWorld } from './stream-encryption.js';
+import { TurnBudget } from './turn-budget.js';
 
 /** Times and sizes of a connection. Only tests change them. */
 export interface PeerWireLimits {
@@ -52,6 +62,8 @@ const EXTENDED_HEADER_BYTES: Bytes = 6;
 /** Frames may share memory with what the socket read; a small message that is kept must not keep 64 KiB alive. */
 const COPY_BELOW_BYTES: Bytes = 32_768;
 
+const ENCRYPTION_WORLD: EncryptionWorld = { random: (lengthBytes) => randomBytes(lengthBytes), sha1: nodeHasher.sha1 };
+
 const NOWHERE: PeerAddress = { host: 'unknown', port: 0 };
 
 /** The remote end's BitTorrent handshake. */
@@ -61,7 +73,14 @@ export interface RemoteHandshake {
   readonly peerId: string;
   /** Whether it speaks BEP 10. */
   readonly extended: boolean;
+  /** Whether it speaks the fast extension (BEP 6). */
+  readonly fast: boolean;
+  /** Whether it takes part in the DHT (BEP 5). */
+  readonly dht: boolean;
 }
+
+/** Which frames a connection may carry, once the remote handshake shows what it is for. */
+export type ChooseRules = (remote: { readonly infoHash: InfoHash; readonly fast: boolean }) => FrameRules;
 
 /** Why a connection ended: `malformed` is the remote end's fault, `fault` our own. */
 export interface WireEnd {
@@ -76,6 +95,11 @@ export interface PeerWireEvents {
   onExtendedHandshake(handshake: ExtendedHandshake): void;
   /** A message of one of our own extensions; the bytes belong to the receiver. */
   onExtensionMessage(name: string, bytes: Uint8Array): void;
+  /**
+   * A whole frame that the rules let through directly, length prefix included; torrents only. The bytes belong to the receiver, but may
+   * be part of a larger buffer: what is kept for long should be copied.
+   */
+  onFrame?(frame: Uint8Array): void;
   onDrain(): void;
   /** Exactly once, and the last call. */
   onClose(end: WireEnd): void;
@@ -87,6 +111,10 @@ export interface Greeting {
   readonly peerId: string;
   /** Extensions we speak, in the order of their ids. */
   readonly extensions: readonly string[];
+  /** Whether we speak the fast extension here. Default false. */
+  readonly fast?: boolean;
+  /** Whether we take part in the DHT. Default false. */
+  readonly dht?: boolean;
   readonly handshake: Omit<ExtendedHandshake, 'extensions'>;
 }
 
@@ -112,7 +140,9 @@ export class PeerWire {
   #remote: PeerAddress;
   readonly #clock: Clock;
   readonly #limits: PeerWireLimits;
+  readonly #stream: PeerStream;
   readonly #guard: FrameGuard;
+  readonly #budget: TurnBudget;
   readonly #wire: FencedWire;
   readonly #cancels = new Map<'handshake' | 'silence' | 'keep-alive' | 'farewell', () => void>();
   /** Extended handshakes on their way through the wire, which keeps their order among the other messages. */
@@ -122,9 +152,20 @@ export class PeerWire {
   #events: PeerWireEvents;
   #extendedHandshakeCount = 0;
   #heardMs: Milliseconds;
+  #reached = false;
   #corked = false;
   #wasHigh = false;
   #end: WireEnd | undefined;
+  /** What the socket has not taken yet, in order: its memory may be used again afterwards. */
+  readonly #unwritten: Uint8Array[] = [];
+  /** One function for all writes, of which there are tens of thousands a second. */
+  readonly #onWritten = (): void => {
+    const written = this.#unwritten.shift();
+    if (written !== undefined && this.#end === undefined) blockMemory.giveBack(written);
+    if (!this.#wasHigh || this.bufferedBytes >= this.#limits.lowWaterBytes) return;
+    this.#wasHigh = false;
+    this.#guarded('drain', () => this.#events.onDrain());
+  };
 
   constructor(options: {
     readonly socket: Socket;
@@ -132,9 +173,14 @@ export class PeerWire {
     readonly clock: Clock;
     readonly events: PeerWireEvents;
     readonly limits?: PeerWireLimits;
-    readonly rules?: FrameRules;
+    /** Default: the rules of live swarms. */
+    readonly rules?: ChooseRules;
     /** What was dialled; the socket's own address is not known before it connects. */
     readonly dialled?: PeerAddress;
+    /** Default: plain. */
+    readonly stream?: StreamStart;
+    /** Shared by the connections of a process. Default: one of its own. */
+    readonly budget?: TurnBudget;
   }) {
     const { socket, outgoing, clock } = options;
     this.outgoing = outgoing;
@@ -142,14 +188,19 @@ export class PeerWire {
     this.#socket = socket;
     this.#clock = clock;
     this.#limits = options.limits ?? PEER_WIRE_LIMITS;
-    this.#guard = new FrameGuard(options.rules ?? LIVE_FRAME_RULES);
+    const { rules } = options;
+    this.#guard = new FrameGuard(rules === undefined ? LIVE_FRAME_RULES : (handshake) => rules(readHandshake(handshake)));
+    this.#stream = new PeerStream(options.stream ?? { kind: 'plain' }, ENCRYPTION_WORLD);
     this.#wire = new FencedWire(outgoing ? 'tcpOutgoing' : 'tcpIncoming', 0);
     this.#events = options.events;
+    this.#budget = options.budget ?? new TurnBudget();
     this.#heardMs = clock.nowMs();
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
     this.#attachWire();
     this.#attachSocket();
     this.#startTimers();
+    const opening = this.#stream.opening();
+    if (opening.length > 0) this.#writeRaw(opening);
   }
 
   /** The remote IP address in normal form; what was dialled until the socket has connected. */
@@ -160,6 +211,16 @@ export class PeerWire {
   /** host:port of the remote socket. */
   get address(): string {
     return formatAddress(this.#remote);
+  }
+
+  /** Whether the bytes are encrypted or obfuscated. */
+  get encrypted(): boolean {
+    return this.#stream.negotiated;
+  }
+
+  /** Whether the socket has been connected at all. */
+  get reached(): boolean {
+    return this.#reached;
   }
 
   /** Why it ended; undefined while it lives. */
@@ -177,6 +238,11 @@ export class PeerWire {
     return { upBytes: this.#socket.bytesWritten, downBytes: this.#socket.bytesRead };
   }
 
+  /** Other rules hold for frames from now on, because more is known of the swarm. */
+  useRules(rules: FrameRules): void {
+    this.#guard.use(rules);
+  }
+
   /** Hands the connection to another owner. */
   listen(events: PeerWireEvents): void {
     this.#events = events;
@@ -188,7 +254,7 @@ export class PeerWire {
     this.#greeting = greeting;
     this.#wire.extendedHandshake = extendedHandshakeFields(greeting.handshake);
     for (const name of greeting.extensions) this.#register(name);
-    this.#wire.handshake(greeting.infoHash, greeting.peerId, { dht: false, fast: false });
+    this.#wire.handshake(greeting.infoHash, greeting.peerId, { dht: greeting.dht === true, fast: greeting.fast === true });
   }
 
   /** Sends a further extended handshake when something of it has changed (BEP 10: it is additive). */
@@ -210,10 +276,20 @@ export class PeerWire {
   sendExtension(name: string, bytes: Uint8Array): void {
     const id = this.#remoteIds.get(name);
     if (this.#end !== undefined || id === undefined) return;
+    if (!this.#isLive) {
+      this.sendFrames(extendedFrame(id, bytes));
+      return;
+    }
     this.#wire.extended(id, bytes);
-    const bufferedBytes = this.bufferedBytes;
-    if (bufferedBytes > this.#limits.highWaterBytes) this.#wasHigh = true;
-    if (bufferedBytes > this.#limits.bufferBytesMax) this.close('reads too slowly');
+    this.#checkBuffer();
+  }
+
+  /** Sends one whole frame, or several back to back, as they are and without a copy: they must not be looked at afterwards. */
+  sendFrames(bytes: Uint8Array): void {
+    if (this.#end !== undefined || this.#greeting === undefined) return;
+    this.#flushWire();
+    this.#write(bytes, true);
+    this.#checkBuffer();
   }
 
   /** Ends the connection at once: nothing more is received, and what is held is not sent. */
@@ -229,8 +305,7 @@ export class PeerWire {
   /** Ends the connection after what has been sent is written, or a second later. */
   closeGently(reason: string): void {
     if (this.#end !== undefined) return;
-    // Each read passes what it takes through the `data` listener, which writes it.
-    while (this.#wire.read() !== null);
+    this.#flushWire();
     this.#uncork();
     this.#finish({ kind: 'closed', reason }, () => {
       this.#cancels.set(
@@ -242,12 +317,18 @@ export class PeerWire {
     });
   }
 
+  #checkBuffer(): void {
+    const bufferedBytes = this.bufferedBytes;
+    if (bufferedBytes > this.#limits.highWaterBytes) this.#wasHigh = true;
+    if (bufferedBytes > this.#limits.bufferBytesMax) this.close('reads too slowly');
+  }
+
   #attachWire(): void {
     this.#wire.onFault = (error) => this.#fault('the wire failed', error);
     this.#wire.on('error', (error) => this.#fault('the wire failed', error));
     this.#wire.on('data', (bytes) => this.#write(bytes));
     this.#wire.on('handshake', (infoHash, peerId, extensions) => {
-      this.#guarded('handshake', () => this.#onHandshake({ infoHash, peerId, extended: extensions.extended }));
+      this.#guarded('handshake', () => this.#onHandshake({ infoHash, peerId, ...featuresOf(extensions) }));
     });
     this.#wire.on('extended', (extension) => {
       if (extension === 'handshake') this.#guarded('extended handshake', () => this.#onExtendedHandshake());
@@ -257,7 +338,10 @@ export class PeerWire {
   #attachSocket(): void {
     this.#noteRemote();
     this.#socket.setNoDelay(true);
-    this.#socket.on('connect', () => this.#noteRemote());
+    this.#socket.on('connect', () => {
+      this.#reached = true;
+      this.#noteRemote();
+    });
     this.#socket.on('data', (chunk) => this.#guarded('socket', () => this.#receive(chunk)));
     this.#socket.on('error', (error) => this.close(`connection failed: ${error.message}`));
     this.#socket.on('end', () => this.close('the peer closed the connection'));
@@ -303,25 +387,69 @@ export class PeerWire {
 
   #receive(chunk: Uint8Array): void {
     if (this.#end !== undefined) return;
+    if (this.#stream.isPlain) {
+      this.#receivePlain(chunk);
+      return;
+    }
+    const step = this.#stream.receive(chunk);
+    if (step instanceof Malformed) {
+      this.#reject(step.reason);
+      return;
+    }
+    for (const bytes of step.send) this.#writeRaw(bytes);
+    if (step.plain.length > 0) this.#receivePlain(step.plain);
+  }
+
+  #receivePlain(chunk: Uint8Array): void {
     const frameCountBefore = this.#guard.frameCount;
     const frames = this.#guard.push(chunk);
     if (frames instanceof Malformed) {
       this.#reject(frames.reason);
       return;
     }
-    if (this.#guard.frameCount > frameCountBefore) this.#heardMs = this.#clock.nowMs();
-    for (const frame of frames) {
+    const frameCount = this.#guard.frameCount - frameCountBefore;
+    if (frameCount > 0) this.#heardMs = this.#clock.nowMs();
+    const swallowedCount = frameCount - frames.length;
+    const isTooMuch = this.#budget.take(swallowedCount) < swallowedCount;
+    this.#feedAll(frames, 0, isTooMuch);
+  }
+
+  /** Feeds so many as this turn of the event loop may take; the others wait for the next ones, and the socket with them. */
+  #feedAll(frames: readonly Uint8Array[], from: number, isTooMuch: boolean): void {
+    const end = from + this.#budget.take(frames.length - from);
+    for (let index = from; index < end; index++) {
       if (this.#end !== undefined) return;
-      this.#feed(frame);
+      this.#feed(frames[index] as Uint8Array);
     }
+    if (end < frames.length) this.#inNextTurn(() => this.#feedAll(frames, end, false));
+    else if (from > 0) this.#socket.resume();
+    else if (isTooMuch) this.#inNextTurn(() => this.#socket.resume());
+  }
+
+  #inNextTurn(task: () => void): void {
+    if (this.#end !== undefined) return;
+    this.#socket.pause();
+    setImmediate(() => this.#guarded('socket', task));
   }
 
   #feed(frame: Uint8Array): void {
-    const isExtendedHandshake = frame[4] === EXTENDED_ID && frame[5] === 0 && !this.#isBitTorrentHandshake(frame);
-    if (!isExtendedHandshake) {
-      this.#wire.write(frame);
+    if (this.#guard.rules.get(frame[4] ?? ANY_OTHER_ID)?.direct === true && !this.#isBitTorrentHandshake(frame)) {
+      this.#events.onFrame?.(frame);
       return;
     }
+    const isExtended = frame[4] === EXTENDED_ID && !this.#isBitTorrentHandshake(frame);
+    if (!isExtended || (frame[5] !== 0 && this.#isLive)) this.#passToWire(frame);
+    else if (frame[5] !== 0) this.#deliverExtension(frame);
+    else this.#feedExtendedHandshake(frame);
+  }
+
+  /** The package would take ten times as long, and peers may send thousands at once. */
+  #deliverExtension(frame: Uint8Array): void {
+    const name = this.#greeting?.extensions[(frame[5] ?? 0) - 1];
+    if (name !== undefined) this.#events.onExtensionMessage(name, own(frame.subarray(EXTENDED_HEADER_BYTES)));
+  }
+
+  #feedExtendedHandshake(frame: Uint8Array): void {
     const handshake = decodeExtendedHandshake(frame.subarray(EXTENDED_HEADER_BYTES));
     if (handshake instanceof Malformed) {
       this.#reject(handshake.reason);
@@ -333,7 +461,26 @@ export class PeerWire {
       return;
     }
     this.#pendingHandshakes.push(handshake);
-    this.#wire.write(extendedFrame(encodeExtendedHandshake(handshake)));
+    this.#passToWire(extendedFrame(0, encodeExtendedHandshake(handshake)));
+  }
+
+  get #isLive(): boolean {
+    return this.#guard.rules === LIVE_FRAME_RULES;
+  }
+
+  /** Among frames that go past the package, what passes through it must not wait for a microtask. */
+  #passToWire(frame: Uint8Array): void {
+    if (this.#isLive) {
+      this.#wire.write(frame);
+      return;
+    }
+    this.#wire._write(frame, () => {});
+    this.#flushWire();
+  }
+
+  /** Each read passes what it takes through the `data` listener, which writes it. */
+  #flushWire(): void {
+    while (this.#wire._readableState.buffered > 0 && this.#wire.read() !== null);
   }
 
   /** The protocol's name has a letter where a message has its id, so nothing else begins like it within the length cap. */
@@ -395,26 +542,29 @@ export class PeerWire {
     this.#finish({ kind, reason }, () => this.#socket.destroy());
   }
 
-  #write(bytes: Uint8Array): void {
+  /** @param isOurs nobody else looks at these bytes, so they may be encrypted where they are. */
+  #write(bytes: Uint8Array, isOurs = false): void {
+    const out = this.#stream.isPlain ? bytes : this.#stream.outgoing(bytes, isOurs);
+    if (out === undefined) return;
+    if (out !== bytes) blockMemory.giveBack(bytes);
+    this.#writeRaw(out);
+  }
+
+  #writeRaw(bytes: Uint8Array): void {
     if (this.#end !== undefined || !this.#socket.writable) return;
     if (!this.#corked) {
       this.#corked = true;
       this.#socket.cork();
       process.nextTick(() => this.#uncork());
     }
-    this.#socket.write(bytes, () => this.#onWritten());
+    this.#unwritten.push(bytes);
+    this.#socket.write(bytes, this.#onWritten);
   }
 
   #uncork(): void {
     if (!this.#corked) return;
     this.#corked = false;
     this.#socket.uncork();
-  }
-
-  #onWritten(): void {
-    if (!this.#wasHigh || this.bufferedBytes >= this.#limits.lowWaterBytes) return;
-    this.#wasHigh = false;
-    this.#guarded('drain', () => this.#events.onDrain());
   }
 
   #finish(end: WireEnd, disposeSocket: () => void): void {
@@ -427,10 +577,24 @@ export class PeerWire {
   }
 }
 
-function extendedFrame(payload: Uint8Array): Uint8Array {
+/** Where the handshake's eight reserved bytes begin, and its info hash. */
+const RESERVED_OFFSET = 20;
+const INFO_HASH_OFFSET = 28;
+const FAST_BIT = 0x04;
+
+function readHandshake(frame: Uint8Array): { readonly infoHash: InfoHash; readonly fast: boolean } {
+  const infoHash = Buffer.from(frame.subarray(INFO_HASH_OFFSET, INFO_HASH_OFFSET + 20)).toString('hex');
+  return { infoHash, fast: ((frame[RESERVED_OFFSET + 7] ?? 0) & FAST_BIT) !== 0 };
+}
+
+function featuresOf({ extended, fast, dht }: Omit<RemoteHandshake, 'infoHash' | 'peerId'>): Omit<RemoteHandshake, 'infoHash' | 'peerId'> {
+  return { extended, fast, dht };
+}
+
+function extendedFrame(id: number, payload: Uint8Array): Uint8Array {
   const frame = new Uint8Array(EXTENDED_HEADER_BYTES + payload.length);
   new DataView(frame.buffer).setUint32(0, frame.length - 4);
-  frame.set([EXTENDED_ID, 0], 4);
+  frame.set([EXTENDED_ID, id], 4);
   frame.set(payload, EXTENDED_HEADER_BYTES);
   return frame;
 }

@@ -11,6 +11,7 @@
  * | `v`               | name and version of the sender's program                            |
  * | `reqq`            | requests the sender keeps queued                                    |
  * | `metadata_size`   | length of the sender's metadata (BEP 9)                             |
+ * | `upload_only`     | 1 when the sender downloads nothing (BEP 21)                        |
  * | `shoal_publisher` | 1 when the sender publishes the channel                             |
  */
 import {
@@ -34,6 +35,8 @@ export interface ExtendedHandshake {
   readonly metadataSizeBytes?: Bytes;
   readonly requestQueueCount?: number;
   readonly publisher: boolean;
+  /** Whether it says that it only uploads; undefined when it says nothing of it. */
+  readonly uploadOnly?: boolean;
 }
 
 /** An honest handshake has some 200 bytes; large clients stay below 1 KiB. */
@@ -55,6 +58,7 @@ export function decodeExtendedHandshake(bytes: Uint8Array): ExtendedHandshake | 
     ...optional('listenPort', wholeNumber(fields.get('p'), 1, 65_535)),
     ...optional('metadataSizeBytes', wholeNumber(fields.get('metadata_size'), 1, Number.MAX_SAFE_INTEGER)),
     ...optional('requestQueueCount', wholeNumber(fields.get('reqq'), 0, 65_535)),
+    ...optional('uploadOnly', isOne(fields.get('upload_only'))),
     ...optional('client', client === '' ? undefined : client),
   };
 }
@@ -66,6 +70,7 @@ export function extendedHandshakeFields(handshake: Omit<ExtendedHandshake, 'exte
     ...optional('v', handshake.client),
     ...optional('reqq', handshake.requestQueueCount),
     ...optional('metadata_size', handshake.metadataSizeBytes),
+    ...(handshake.uploadOnly === undefined ? {} : { upload_only: handshake.uploadOnly ? 1 : 0 }),
     ...(handshake.publisher ? { shoal_publisher: 1 } : {}),
   };
 }
@@ -94,6 +99,10 @@ function isExtensionName(name: string): boolean {
 
 function wholeNumber(value: BencodeValue | undefined, least: number, most: number): number | undefined {
   return typeof value === 'number' && value >= least && value <= most ? value : undefined;
+}
+
+function isOne(value: BencodeValue | undefined): boolean | undefined {
+  return typeof value === 'number' ? value === 1 : undefined;
 }
 
 /** Printable ASCII only: the text goes to logs, terminals and a page. */

@@ -8,8 +8,10 @@
  * | key                  | value                                                    |
  * |----------------------|----------------------------------------------------------|
  * | `added`, `added6`    | compact addresses of peers the sender has connected to   |
- * | `added.f`, `added6.f` | one flag byte each; 0x10: the sender could dial it       |
+ * | `added.f`, `added6.f` | one flag byte each, see below                            |
  * | `dropped`, `dropped6` | compact addresses of peers it no longer has              |
+ *
+ * Flags told: 0x01 takes encrypted connections, 0x02 downloads nothing, 0x10 the sender could dial it. Of what others tell no flag is believed.
  */
 import { type BencodeDictionary, decodeBencode, encodeBencode } from '../../kernel/bencode.js';
 import { Malformed } from '../../kernel/errors.js';
@@ -35,11 +37,17 @@ const EARLY_MESSAGES_MAX = 32;
 const TOLD_MAX = 500;
 /** Three lists of 50 addresses in both families with flags take 5 KiB. */
 const LIMITS = { maxBytes: 16_384, maxDepth: 4, maxTokens: 64 } as const;
+const ENCRYPTED_FLAG = 0x01;
+const UPLOAD_ONLY_FLAG = 0x02;
 const REACHABLE_FLAG = 0x10;
 
 /** An address to tell, and whether we dialled it ourselves, which shows that it can be reached. */
 export interface KnownPeer extends PeerAddress {
   readonly reachable: boolean;
+  /** Whether our connection to it is encrypted. Default false. */
+  readonly encrypted?: boolean;
+  /** Whether it says that it downloads nothing. Default false. */
+  readonly uploadOnly?: boolean;
 }
 
 /** The exchange with one peer. */
@@ -116,11 +124,15 @@ function mayIntroduce(senderHost: string, host: string): boolean {
   return scope === 'public' || sender === 'loopback' || (scope === 'private' && sender === 'private');
 }
 
+function flagsOf({ reachable, encrypted, uploadOnly }: KnownPeer): number {
+  return (reachable ? REACHABLE_FLAG : 0) | (encrypted === true ? ENCRYPTED_FLAG : 0) | (uploadOnly === true ? UPLOAD_ONLY_FLAG : 0);
+}
+
 function encodeMessage(added: readonly KnownPeer[], dropped: readonly PeerAddress[]): Uint8Array {
   const flags = (family: AddressFamily): Uint8Array =>
     Uint8Array.from(
       added.filter((peer) => peer.host.includes(':') === (family === 6)),
-      (peer) => (peer.reachable ? REACHABLE_FLAG : 0),
+      flagsOf,
     );
   return encodeBencode({
     added: encodeCompact(added, 4),

@@ -5,15 +5,16 @@
  * the latter wait, the one that has waited longest gives way, because an honest peer needs milliseconds.
  */
 import { randomBytes, randomInt } from 'node:crypto';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, isIP, type Server, type Socket } from 'node:net';
 import { invariant, ShoalError } from '../../kernel/errors.js';
-import type { PeerAddress } from '../../kernel/peer-address.js';
+import { addressScope, type PeerAddress } from '../../kernel/peer-address.js';
 import type { Clock, Hasher, Log } from '../../kernel/ports.js';
 import { Rng } from '../../kernel/rng.js';
 import type { InfoHash } from '../../kernel/units.js';
 import { ownAddresses } from '../own-address.js';
 import { systemClock } from '../system-clock.js';
 import {
+  type ChooseRules,
   type Greeting,
   PEER_WIRE_LIMITS,
   PeerWire,
@@ -21,7 +22,12 @@ import {
   type PeerWireLimits,
   type RemoteHandshake,
 } from './bittorrent-wire.js';
-import { SWARM_TIMINGS, Swarm, type SwarmHost, type SwarmOptions, type SwarmTimings } from './swarm.js';
+import { type DialManner, type EncryptionPolicy, STREAM_METHODS } from './encryption-policy.js';
+import { LIVE_FRAME_RULES } from './frame-guard.js';
+import type { StreamStart } from './peer-stream.js';
+import { encryptedRequestKey } from './stream-encryption.js';
+import { type DhtContact, SWARM_TIMINGS, Swarm, type SwarmHost, type SwarmOptions, type SwarmTimings, TURNED_AWAY_MAX } from './swarm.js';
+import { TurnBudget } from './turn-budget.js';
 
 export interface PeerNetworkOptions {
   /** Address to listen on, `0.0.0.0` or `::` for all. */
@@ -34,6 +40,8 @@ export interface PeerNetworkOptions {
   readonly maxConnections: number;
   readonly log: Log;
   readonly hasher: Hasher;
+  /** Of torrents; live channels are plain. Default `allow`. */
+  readonly encryption?: EncryptionPolicy;
   readonly clock?: Clock;
   /** Only tests change these two. */
   readonly wireLimits?: Partial<PeerWireLimits>;
@@ -42,6 +50,8 @@ export interface PeerNetworkOptions {
 
 /** Connections that came in and have not shown their handshake. */
 const UNGREETED_MAX = 64;
+/** Key exchanges with strangers in any second: each takes half a millisecond of this thread. */
+const NEGOTIATIONS_PER_SECOND_MAX = 64;
 const PEER_ID_PREFIX = '-SH0100-';
 
 export class PeerNetwork {
@@ -54,6 +64,12 @@ export class PeerNetwork {
   readonly #server: Server;
   readonly #rng = new Rng(randomInt(0x1_0000_0000));
   readonly #swarms = new Map<InfoHash, Swarm>();
+  /** What encrypted requests call the torrents' swarms. */
+  readonly #requestKeys = new Map<string, InfoHash>();
+  readonly #encryption: EncryptionPolicy;
+  #dht: DhtContact | undefined;
+  #negotiations = { secondMs: 0, count: 0 };
+  readonly #budget = new TurnBudget();
   readonly #wires = new Set<PeerWire>();
   /** In the order they came. */
   readonly #ungreeted = new Set<PeerWire>();
@@ -67,6 +83,7 @@ export class PeerNetwork {
     this.peerId = options.peerId ?? Buffer.concat([Buffer.from(PEER_ID_PREFIX), randomBytes(12)]).toString('hex');
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#encryption = options.encryption ?? 'allow';
     this.#wireLimits = { ...PEER_WIRE_LIMITS, ...options.wireLimits };
     this.#server = server;
     server.on('connection', (socket: Socket) => this.#onSocket(socket));
@@ -89,7 +106,13 @@ export class PeerNetwork {
     invariant(!this.#swarms.has(options.infoHash), `The swarm ${options.infoHash} is joined already.`);
     const swarm = new Swarm(this.#hostFor(), options);
     this.#swarms.set(options.infoHash, swarm);
+    if (swarm.isTorrent) this.#requestKeys.set(this.#requestKey(options.infoHash), options.infoHash);
     return swarm;
+  }
+
+  /** From now on peers of torrents are told where our DHT node listens, and say where theirs do. */
+  useDht(dht: DhtContact): void {
+    this.#dht = dht;
   }
 
   /** Leaves every swarm and closes the port; resolves when no socket is left, a second later at most. */
@@ -113,18 +136,28 @@ export class PeerNetwork {
       timings: { ...SWARM_TIMINGS, ...this.#options.timings },
       ownHosts: ownAddresses(),
       nextConnectionId: () => `c${++this.#connectionCount}`,
-      dial: (address, greeting, events) => this.#dial(address, greeting, events),
-      forget: (swarm) => this.#swarms.delete(swarm.infoHash),
+      encryption: this.#encryption,
+      dht: () => this.#dht,
+      dial: (address, greeting, events, manner) => this.#dial(address, greeting, events, manner),
+      forget: (swarm) => {
+        this.#swarms.delete(swarm.infoHash);
+        this.#requestKeys.delete(this.#requestKey(swarm.infoHash));
+      },
     };
   }
 
+  #requestKey(infoHash: InfoHash): string {
+    return encryptedRequestKey(Buffer.from(infoHash, 'hex'), this.#options.hasher.sha1);
+  }
+
   /** Connections beyond a handshake, and dials on their way to one. */
-  #isFull(): boolean {
-    return this.#wires.size - this.#ungreeted.size >= this.#options.maxConnections;
+  #isFull(further = 0): boolean {
+    return this.#wires.size - this.#ungreeted.size >= this.#options.maxConnections + further;
   }
 
   #onSocket(socket: Socket): void {
-    if (this.#stopped || this.#isFull()) {
+    // A few more than there is room for, to be told whom else there is.
+    if (this.#stopped || this.#isFull(TURNED_AWAY_MAX)) {
       socket.on('error', () => {});
       socket.destroy();
       return;
@@ -135,7 +168,9 @@ export class PeerNetwork {
         break;
       }
     }
-    const wire = this.#track(new PeerWire({ ...this.#wireOptions(), socket, outgoing: false, events: this.#greeter(() => wire) }));
+    const wire = this.#track(
+      new PeerWire({ ...this.#wireOptions(), socket, outgoing: false, events: this.#greeter(() => wire), stream: this.#incomingStream() }),
+    );
     this.#ungreeted.add(wire);
   }
 
@@ -153,22 +188,58 @@ export class PeerNetwork {
   }
 
   #route(wire: PeerWire, remote: RemoteHandshake): void {
+    const isFull = this.#isFull();
     this.#ungreeted.delete(wire);
     const swarm = this.#swarms.get(remote.infoHash);
     if (swarm === undefined) wire.close('unknown info hash');
+    else if (swarm.isTorrent && this.#encryption === 'require' && !wire.encrypted) wire.close('is not encrypted');
+    else if (isFull) swarm.turnAway(wire, remote);
     else swarm.welcome(wire, remote);
   }
 
-  #dial({ host, port }: PeerAddress, greeting: Greeting, events: PeerWireEvents): PeerWire | undefined {
+  /** Only torrents are found by encrypted requests; a port without any speaks no encryption. */
+  #incomingStream(): StreamStart {
+    if (this.#encryption === 'off' || this.#requestKeys.size === 0) return { kind: 'plain' };
+    const findInfoHash = (request: string): Uint8Array | undefined => {
+      const infoHash = this.#requestKeys.get(request);
+      return infoHash === undefined ? undefined : Buffer.from(infoHash, 'hex');
+    };
+    return {
+      kind: 'detect',
+      options: { methods: STREAM_METHODS[this.#encryption], findInfoHash },
+      mayNegotiate: () => this.#mayNegotiate(),
+    };
+  }
+
+  #mayNegotiate(): boolean {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#negotiations.secondMs >= 1000) this.#negotiations = { secondMs: nowMs, count: 0 };
+    return ++this.#negotiations.count <= NEGOTIATIONS_PER_SECOND_MAX;
+  }
+
+  #dial({ host, port }: PeerAddress, greeting: Greeting, events: PeerWireEvents, manner: DialManner): PeerWire | undefined {
     if (this.#stopped || this.#isFull()) return undefined;
-    const socket = connect({ host, port });
-    const wire = this.#track(new PeerWire({ ...this.#wireOptions(), socket, outgoing: true, events, dialled: { host, port } }));
+    const localAddress = this.#dialFrom(host);
+    const socket = connect({ host, port, ...(localAddress === undefined ? {} : { localAddress }) });
+    const infoHash = Buffer.from(greeting.infoHash, 'hex');
+    const stream: StreamStart =
+      manner === 'plain' ? { kind: 'plain' } : { kind: 'encrypted', options: { infoHash, methods: STREAM_METHODS[this.#encryption] } };
+    const wire = this.#track(new PeerWire({ ...this.#wireOptions(), socket, outgoing: true, events, dialled: { host, port }, stream }));
     wire.greet(greeting);
     return wire;
   }
 
-  #wireOptions(): { readonly clock: Clock; readonly limits: PeerWireLimits } {
-    return { clock: this.#clock, limits: this.#wireLimits };
+  /** Whoever is bound to one address calls from it as well; from a loopback address only others of this machine can be reached. */
+  #dialFrom(host: string): string | undefined {
+    const own = this.#options.host;
+    const family = isIP(own);
+    if (family === 0 || family !== isIP(host) || own === '0.0.0.0' || own === '::') return undefined;
+    return addressScope(own) === addressScope(host) || addressScope(own) !== 'loopback' ? own : undefined;
+  }
+
+  #wireOptions(): { readonly clock: Clock; readonly limits: PeerWireLimits; readonly rules: ChooseRules; readonly budget: TurnBudget } {
+    const rules: ChooseRules = ({ infoHash, fast }) => this.#swarms.get(infoHash)?.frameRules(fast) ?? LIVE_FRAME_RULES;
+    return { clock: this.#clock, limits: this.#wireLimits, rules, budget: this.#budget };
   }
 
   #track(wire: PeerWire): PeerWire {

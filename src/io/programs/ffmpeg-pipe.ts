@@ -4,7 +4,7 @@
  * For players that cannot take a channel as it is: started by the first such player, stopped after the last. Only loopback addresses are
  * given to ffmpeg, and it is told to open no other protocol than the one it needs.
  */
-import type { PassThrough } from 'node:stream';
+import { finished, type PassThrough } from 'node:stream';
 import type { Log } from '../../kernel/ports.js';
 import type { Milliseconds } from '../../kernel/units.js';
 import { createFfmpeg, type FfmpegCommand, requireFfmpeg, words } from './ffmpeg.js';
@@ -20,8 +20,8 @@ export interface FfmpegPipeOptions {
   readonly purpose: string;
   readonly log: Log;
   onBytes(bytes: Uint8Array): void;
-  /** ffmpeg has ended although nobody stopped it. */
-  onEnd(reason: string): void;
+  /** ffmpeg has ended although nobody stopped it, and all its bytes have been handed over. `isComplete`: without a complaint. */
+  onEnd(reason: string, isComplete: boolean): void;
 }
 
 const QUIET = '-hide_banner -nostats -loglevel error';
@@ -29,6 +29,7 @@ const STOP_GRACE_MS: Milliseconds = 500;
 
 export class FfmpegPipe {
   readonly #command: FfmpegCommand;
+  readonly #output: PassThrough;
   readonly #ended: Promise<void>;
   #stopped = false;
 
@@ -43,26 +44,37 @@ export class FfmpegPipe {
       .inputOptions(words(options.inputOptions))
       .outputOptions([...words(QUIET), ...words(options.outputOptions)]);
     this.#ended = new Promise((ended) => {
-      const end = (reason: string): void => {
+      const end = (reason: string, isComplete: boolean): void => {
         ended();
-        if (!this.#stopped) options.onEnd(reason);
+        if (!this.#stopped) options.onEnd(reason, isComplete);
       };
-      this.#command.on('end', () => end('it came to its end'));
-      this.#command.on('error', (error: Error) => end(error.message.slice(0, 300)));
+      // Bytes may wait to be read although ffmpeg is gone.
+      this.#command.on('end', () => finished(this.#output, () => end('it came to its end', true)));
+      this.#command.on('error', (error: Error) => end(error.message.slice(0, 300), false));
     });
     this.#command.on('start', () => {
       // A stop that came while fluent-ffmpeg was still asking for capabilities found nothing to kill.
       if (this.#stopped) this.#command.kill('SIGKILL');
     });
-    const output = this.#command.pipe() as PassThrough;
-    output.on('data', (bytes: Buffer) => {
+    this.#output = this.#command.pipe() as PassThrough;
+    this.#output.on('data', (bytes: Buffer) => {
       if (!this.#stopped) options.onBytes(bytes);
     });
-    output.on('error', (error) => options.log.debug('ffmpeg output', { error: error.message }));
+    this.#output.on('error', (error) => options.log.debug('ffmpeg output', { error: error.message }));
+  }
+
+  /** Takes no more bytes: ffmpeg stands still as soon as its pipe is full, and reads no further. */
+  pause(): void {
+    this.#output.pause();
+  }
+
+  resume(): void {
+    this.#output.resume();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#output.resume();
     this.#command.kill('SIGTERM');
     const force = setTimeout(() => this.#command.kill('SIGKILL'), STOP_GRACE_MS);
     await this.#ended;

@@ -2,14 +2,17 @@
  * ffmpeg: finding it, asking what it can do, and running it. The only importer of fluent-ffmpeg.
  */
 import { execFile } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
-import ffmpeg, { type FfmpegCommand } from 'fluent-ffmpeg';
+import type Ffmpeg from 'fluent-ffmpeg';
+import type { FfmpegCommand } from 'fluent-ffmpeg';
 import { ShoalError } from '../../kernel/errors.js';
 import type { Milliseconds } from '../../kernel/units.js';
 import { findProgram, installHint } from './program.js';
 
 export type { FfmpegCommand } from 'fluent-ffmpeg';
 
+const require = createRequire(import.meta.url);
 const run = promisify(execFile);
 const PROBE_TIMEOUT_MS: Milliseconds = 10_000;
 
@@ -51,6 +54,8 @@ export async function ffmpegFailure(path: string, words: readonly string[]): Pro
 
 /** A command that keeps only its last lines of output and writes to no console. */
 export function createFfmpeg(path: string): FfmpegCommand {
+  // Loaded only here: most processes never convert anything.
+  const ffmpeg = require('fluent-ffmpeg') as typeof Ffmpeg;
   return ffmpeg({ logger: undefined, stdoutLines: 20 }).setFfmpegPath(path);
 }
 

@@ -1,43 +1,4 @@
 /** What we call of the npm package `bittorrent-tracker` 11, which ships no types; members with an underscore are internals we rely on. */
-declare module 'bittorrent-tracker/client' {
-  import type { EventEmitter } from 'node:events';
-
-  export interface AnnounceOptions {
-    readonly uploaded: number;
-    readonly downloaded: number;
-    readonly left: number;
-    readonly numwant: number;
-  }
-
-  /** What the HTTP tracker reads of a response. */
-  export interface AnnounceResponse {
-    readonly interval?: number;
-    readonly 'min interval'?: number;
-    readonly 'tracker id'?: string;
-    readonly peers?: Uint8Array;
-    readonly peers6?: Uint8Array;
-  }
-
-  export interface Tracker {
-    cleanupFns: (() => void)[];
-    setInterval(intervalMs?: number): void;
-    _request(
-      url: string,
-      parameters: Readonly<Record<string, string | number>>,
-      callback: (error: Error | null, response?: AnnounceResponse) => void,
-    ): void;
-  }
-
-  export default class Client extends EventEmitter {
-    constructor(options: { infoHash: string; peerId: string; port: number; announce: readonly string[]; userAgent?: string; wrtc: false });
-    readonly _trackers: Tracker[];
-    start(options: AnnounceOptions): void;
-    update(options: AnnounceOptions): void;
-    stop(options: AnnounceOptions): void;
-    destroy(callback: () => void): void;
-  }
-}
-
 declare module 'bittorrent-tracker/server' {
   import type { RemoteInfo, Socket } from 'node:dgram';
   import type { EventEmitter } from 'node:events';

@@ -1,21 +1,20 @@
 /**
  * Announces one swarm to its trackers and hands over the peers they name.
  *
- * One bittorrent-tracker client per tracker writes and reads the announces; when to announce is decided here, since the package
- * obeys any interval: 1 s, or one so long that its timer overflows and fires at once, for ever. HTTP requests go through
- * `tracker-http.ts`, by replacing `_request` of each HTTP tracker; the reason is given there. UDP requests are the package's (IPv4
- * only), cut off by our own time limit.
+ * One `AnnounceClient` per tracker writes and reads the announces; when to announce is decided here, since the package bittorrent-tracker
+ * obeys any interval: 1 s, or one so long that its timer overflows and fires at once, for ever. HTTP requests go through `tracker-http.ts`. UDP
+ * requests are the package's (IPv4 only), cut off by our own time limit.
  *
  * A tracker that fails is asked again with growing pauses and costs one line of log, and one more when it answers again. `started` is
- * repeated until it is answered once, `stopped` is sent once. Nothing a tracker sends throws, and after `stop` nothing keeps the
+ * repeated until it is answered once, `completed` and `stopped` are sent once. Nothing a tracker sends throws, and after `stop` nothing keeps the
  * process alive.
  */
 
 import { isIP, isIPv4 } from 'node:net';
-import Client, { type AnnounceOptions, type Tracker } from 'bittorrent-tracker/client';
 import type { Log } from '../../kernel/ports.js';
 import type { Bytes, InfoHash, Milliseconds } from '../../kernel/units.js';
 import { ownAddresses } from '../own-address.js';
+import { AnnounceClient, type AnnounceOptions, type AnnounceWire, type HttpRequest } from './announce-client.js';
 import { announceByHttp, PEERS_PER_RESPONSE_MAX_COUNT, printable } from './tracker-http.js';
 
 export interface PeerAddress {
@@ -39,7 +38,10 @@ export interface TrackerClientOptions {
   onPeer(address: PeerAddress, tracker: string): void;
   /** Whether more neighbours are wanted now; while true, trackers are asked more often. Default: never. */
   wanted?(): boolean;
-  announceStats?(): { readonly uploadedBytes: Bytes; readonly downloadedBytes: Bytes };
+  /** `leftBytes` only of a torrent whose length is known; without it `left` is as `seeding` says. */
+  announceStats?(): { readonly uploadedBytes: Bytes; readonly downloadedBytes: Bytes; readonly leftBytes?: Bytes | undefined };
+  /** How an announce to a tracker has ended; for those who choose among trackers. */
+  onOutcome?(tracker: string, isAnswered: boolean): void;
   /** The tracker's interval is held within these. Default 10 s and 2 h. */
   readonly intervalMinMs?: Milliseconds;
   readonly intervalMaxMs?: Milliseconds;
@@ -80,7 +82,7 @@ const UDP_TIMEOUT_MS: Milliseconds = 3000;
 const STOP_TIMEOUT_MS: Milliseconds = 800;
 /** When a tracker names no interval; the usual one of trackers. */
 const INTERVAL_DEFAULT_MS: Milliseconds = 1_800_000;
-/** `left` of a viewer: a live channel has no end, and 0 would say that we hold the source. */
+/** `left` while it is unknown: a live channel has no end, a magnet link no length yet, and 0 would say that we hold it all. */
 const LEFT_OF_VIEWER_BYTES = 16_384;
 const NUMWANT = 50;
 const USER_AGENT = 'Shoal';
@@ -109,6 +111,11 @@ export class TrackerClient {
     for (const session of this.#sessions) session.announceNow();
   }
 
+  /** All has been downloaded: tells every tracker that knew us before, once. */
+  complete(): void {
+    for (const session of this.#sessions) session.complete();
+  }
+
   /** Sends `stopped` to the trackers that know us; settles within a second, whatever they do. */
   stop(): Promise<void> {
     this.#stopping ??= Promise.all(this.#sessions.map((session) => session.stop())).then(() => undefined);
@@ -129,12 +136,18 @@ class TrackerSession {
   readonly #shownUrl: string;
   readonly #options: TrackerClientOptions;
   readonly #timing: Timing;
-  readonly #client: Client;
-  readonly #tracker: Tracker;
+  readonly #client: AnnounceClient;
+  readonly #wire: AnnounceWire;
   #state: TrackerStatus['state'] = 'waiting';
   #lastError: Outcome;
   #isRunning = false;
   #isKnown = false;
+  /** `completed` is to be sent: `due` until it has been answered. */
+  #completion: 'no' | 'due' | 'told' = 'no';
+  /** Tells a tracker that two addresses are one peer (BEP 7); no secret of ours. */
+  readonly #key = Math.floor(Math.random() * 0x1_0000_0000)
+    .toString(16)
+    .padStart(8, '0');
   #timer: NodeJS.Timeout | undefined;
   #dueMs: Milliseconds = 0;
   #announcedMs = Number.NEGATIVE_INFINITY;
@@ -152,11 +165,10 @@ class TrackerSession {
     this.#timing = { ...DEFAULT_TIMING, ...definedTiming(options) };
     this.#pauseMs = this.#timing.pauseMinMs;
     const { infoHash, peerId, port } = options;
-    this.#client = new Client({ infoHash, peerId, port, announce: [url], userAgent: USER_AGENT, wrtc: false });
-    const [tracker] = this.#client._trackers;
-    if (tracker === undefined) throw new TypeError(`bittorrent-tracker knows no tracker for ${this.#shownUrl}`);
-    this.#tracker = tracker;
-    this.#adoptTracker();
+    const requestHttp: HttpRequest = (...request) => void this.#requestHttp(...request);
+    this.#client = new AnnounceClient({ url, infoHash, peerId, port, requestHttp });
+    this.#wire = this.#client.wire;
+    this.#adopt();
   }
 
   start(): void {
@@ -168,6 +180,12 @@ class TrackerSession {
     if (!this.#isRunning || this.#settle !== undefined || this.#state === 'failing') return;
     const earliestMs = Math.max(performance.now(), this.#announcedMs + this.#pauseMs);
     if (earliestMs < this.#dueMs) this.#scheduleAt(earliestMs);
+  }
+
+  complete(): void {
+    if (!this.#isRunning || this.#completion !== 'no') return;
+    this.#completion = 'due';
+    this.announceNow();
   }
 
   async stop(): Promise<void> {
@@ -184,14 +202,11 @@ class TrackerSession {
     return { url: this.#shownUrl, state: this.#state, lastError: this.#lastError, peers: this.#peerCount };
   }
 
-  /** Takes the package's timer away, and its HTTP; its events become the outcome of the announce under way. */
-  #adoptTracker(): void {
-    this.#tracker.setInterval = (intervalMs) => {
+  /** Takes the package's timer away; its events become the outcome of the announce under way. */
+  #adopt(): void {
+    this.#wire.setInterval = (intervalMs) => {
       if (intervalMs !== undefined && Number.isFinite(intervalMs)) this.#intervalMs = intervalMs;
     };
-    if (!this.#url.toLowerCase().startsWith('udp:')) {
-      this.#tracker._request = (url, parameters, callback) => void this.#requestHttp(url, parameters, callback);
-    }
     this.#client.on('update', (response: { readonly 'min interval'?: unknown }) => this.#onUpdate(response));
     this.#client.on('warning', (error: unknown) => this.#settle?.(outcomeOf(error)));
     this.#client.on('error', (error: unknown) => this.#settle?.(outcomeOf(error)));
@@ -219,11 +234,13 @@ class TrackerSession {
     this.#announcedMs = performance.now();
     const isUdp = this.#url.toLowerCase().startsWith('udp:');
     const timeoutMs = isUdp ? Math.min(UDP_TIMEOUT_MS, this.#timing.timeoutMs) : this.#timing.timeoutMs;
-    const send = (options: AnnounceOptions): void => (this.#isKnown ? this.#client.update(options) : this.#client.start(options));
-    const outcome = await this.#request(send, timeoutMs);
+    const event = this.#isKnown ? (this.#completion === 'due' ? 'complete' : 'update') : 'start';
+    const outcome = await this.#request((options) => this.#client[event](options), timeoutMs);
     if (!this.#isRunning) return;
+    if (event === 'complete' && outcome === undefined) this.#completion = 'told';
     if (outcome === undefined) this.#onAnswered();
     else this.#onFailed(outcome);
+    this.#options.onOutcome?.(this.#url, outcome === undefined);
   }
 
   #onAnswered(): void {
@@ -232,7 +249,7 @@ class TrackerSession {
     this.#lastError = undefined;
     this.#isKnown = true;
     this.#failureCount = 0;
-    this.#scheduleAt(this.#announcedMs + this.#nextIntervalMs());
+    this.#scheduleAt(this.#announcedMs + (this.#completion === 'due' ? this.#pauseMs : this.#nextIntervalMs()));
   }
 
   #onFailed(reason: string): void {
@@ -286,25 +303,28 @@ class TrackerSession {
   #abandon(reason: string): void {
     const settle = this.#settle;
     this.#settle = undefined;
-    for (const cleanup of [...this.#tracker.cleanupFns]) cleanup();
+    for (const cleanup of [...this.#wire.cleanupFns]) cleanup();
     // What is cleaned up must not be waited for: the package's `destroy` gives it another second.
-    this.#tracker.cleanupFns = [];
+    this.#wire.cleanupFns = [];
     settle?.(reason);
   }
 
-  /** Stands in for the package's HTTP request; keeps to its contract: aborted by `cleanupFns`, ends with one call of `callback`. */
-  async #requestHttp(...[url, parameters, callback]: Parameters<Tracker['_request']>): Promise<void> {
+  async #requestHttp(...[url, parameters, done]: Parameters<HttpRequest>): Promise<void> {
     const controller = new AbortController();
     const cleanup = (): void => controller.abort();
-    this.#tracker.cleanupFns.push(cleanup);
+    this.#wire.cleanupFns.push(cleanup);
     try {
-      const response = await announceByHttp(withQuery(url, parameters), USER_AGENT, controller.signal);
-      if (!controller.signal.aborted) callback(null, response);
+      const response = await announceByHttp(withQuery(url, { ...parameters, key: this.#key }), USER_AGENT, controller.signal);
+      if (!controller.signal.aborted) done(null, response);
     } catch (error) {
-      if (!controller.signal.aborted) callback(error instanceof Error ? error : new Error(String(error)));
+      if (!controller.signal.aborted) done(error instanceof Error ? error : new Error(String(error)));
     } finally {
-      this.#tracker.cleanupFns = this.#tracker.cleanupFns.filter((other) => other !== cleanup);
+      this.#wire.cleanupFns = this.#wire.cleanupFns.filter((other) => other !== cleanup);
     }
+  }
+
+  #leftUnknownBytes(): Bytes {
+    return this.#options.seeding === true ? 0 : LEFT_OF_VIEWER_BYTES;
   }
 
   #announceOptions(): AnnounceOptions {
@@ -312,7 +332,7 @@ class TrackerSession {
     return {
       uploaded: wholeBytes(stats?.uploadedBytes),
       downloaded: wholeBytes(stats?.downloadedBytes),
-      left: this.#options.seeding === true ? 0 : LEFT_OF_VIEWER_BYTES,
+      left: stats?.leftBytes === undefined ? this.#leftUnknownBytes() : wholeBytes(stats.leftBytes),
       numwant: NUMWANT,
     };
   }

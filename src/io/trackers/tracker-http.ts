@@ -5,9 +5,11 @@
  * link could make a viewer call hosts in its own network), decodes by recursion, and leaves a broken body as an unhandled
  * rejection, which would end the process.
  */
-import { isIPv4 } from 'node:net';
+import { lookup } from 'node:dns/promises';
+import { isIP, isIPv4 } from 'node:net';
 import { type BencodeDictionary, type BencodeValue, bencodeText, decodeBencode } from '../../kernel/bencode.js';
 import { Malformed } from '../../kernel/errors.js';
+import { addressScope, normaliseHost } from '../../kernel/peer-address.js';
 import type { Bytes } from '../../kernel/units.js';
 
 /** What is read of a response, under the names the package's HTTP tracker knows. */
@@ -35,6 +37,8 @@ const REASON_LENGTH_MAX = 200;
  * Rejects with an `Error` whose message continues the sentence "The tracker …".
  */
 export async function announceByHttp(url: string, userAgent: string, signal: AbortSignal): Promise<AnnounceResponse> {
+  if (await isOtherLocalService(new URL(url)))
+    throw new Error('is on this machine, where only an address that begins with /announce is asked');
   const response = await fetch(url, { redirect: 'manual', signal, headers: { 'user-agent': userAgent } }).catch((error: unknown) => {
     throw new Error(describeFetchError(error, signal), { cause: error });
   });
@@ -52,6 +56,14 @@ export async function announceByHttp(url: string, userAgent: string, signal: Abo
     throw new Error(`answers with something that is no announce response (${fault})`);
   }
   return readResponse(decoded);
+}
+
+/** A link must not make us call what else runs on this machine; libtorrent draws the same line (`ssrf_mitigation`). */
+async function isOtherLocalService({ hostname, pathname }: URL): Promise<boolean> {
+  if (pathname.startsWith('/announce')) return false;
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const addresses = isIP(host) === 0 ? await lookup(host, { all: true }).catch(() => []) : [{ address: host }];
+  return addresses.some(({ address }) => ['loopback', 'unusable'].includes(addressScope(normaliseHost(address) ?? '')));
 }
 
 async function readBody(response: Response): Promise<Uint8Array> {

@@ -12,16 +12,28 @@ import Router from '@koa/router';
 import Koa from 'koa';
 import { ShoalError } from '../../kernel/errors.js';
 import type { Log } from '../../kernel/ports.js';
-import type { Milliseconds } from '../../kernel/units.js';
+import type { Bytes, Milliseconds } from '../../kernel/units.js';
+import { type BodyFault, BodyReader } from './request-body.js';
+import { contentTypeOf, isFormType, isFromForeignPage, isFromThisMachine } from './request-source.js';
 
 /** What a handler learns of a request. */
 export interface WebRequest {
   readonly method: string;
-  /** Decoded path without the query. */
+  /** Path as it was sent, without the query. */
   readonly path: string;
+  readonly query: URLSearchParams;
   /** Values of the route's `:name` parts. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly headers: IncomingHttpHeaders;
+  /** Sent from this machine, and not through a proxy. */
+  readonly isFromThisMachine: boolean;
+}
+
+/** A request that changes something, with its body. It comes from a page of ours or from a program, never from another page. */
+export interface WebChange extends WebRequest {
+  /** One of those the route takes; empty on a route that takes no body. */
+  readonly contentType: string;
+  readonly body: Uint8Array;
 }
 
 /** What a handler answers; 200 when it gives no status. */
@@ -32,6 +44,9 @@ export interface WebReply {
 }
 
 export type WebHandler = (request: WebRequest) => WebReply | Promise<WebReply>;
+export type ChangeHandler = (request: WebChange) => WebReply | Promise<WebReply>;
+/** Content types that a route takes, and how many bytes of each. Empty: it needs no body and looks at none. */
+export type BodyTypes = Readonly<Record<string, Bytes>>;
 /** Takes the response over and ends it some day. Called for every method. */
 export type StreamHandler = (request: WebRequest, response: ServerResponse) => void;
 /** Takes the socket over and returns true, or leaves it alone and returns false. */
@@ -57,6 +72,10 @@ const HEAD_LINES_MAX = 64;
 const CONNECTIONS_MAX = 2048;
 /** Streams get this long to say goodbye before their sockets are closed under them. */
 const STOP_GRACE_MS: Milliseconds = 500;
+/** Of all bodies that are being read at one time: a few large ones. Who comes then is asked to come again. */
+const BODIES_BYTES_MAX: Bytes = 64 * 1024 * 1024;
+/** Programs send `{}` where nothing is wanted. */
+const IGNORED_BYTES_MAX: Bytes = 1024;
 
 /**
  * `blob:` for the media that mpegts.js and hls.js build, and for the worker that hls.js makes of itself. A page served here can neither
@@ -76,6 +95,7 @@ export class HttpServer {
   readonly #server: Server;
   readonly #upgradeHandlers: UpgradeHandler[] = [];
   readonly #upgraded = new Set<Duplex>();
+  readonly #bodies = new BodyReader(BODIES_BYTES_MAX);
 
   private constructor(options: HttpServerOptions) {
     this.#options = options;
@@ -91,7 +111,10 @@ export class HttpServer {
     this.#server.maxHeadersCount = HEAD_LINES_MAX;
     this.#server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
-    this.#server.on('clientError', (_error, socket) => refuse(socket, 400, 'This is not a request that this server understands.'));
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') refuse(socket, 408, 'The request did not arrive in time.');
+      else refuse(socket, 400, 'This is not a request that this server understands.');
+    });
   }
 
   /**
@@ -124,12 +147,26 @@ export class HttpServer {
 
   route(methods: readonly string[], path: string, handler: WebHandler): void {
     this.#router.register(path, [...methods], async (context) => {
-      const reply = await handler(describe(context));
-      context.status = reply.status ?? 200;
-      context.set({ ...reply.headers });
-      if (reply.body !== undefined)
-        context.body =
-          typeof reply.body === 'string' ? reply.body : Buffer.from(reply.body.buffer, reply.body.byteOffset, reply.body.byteLength);
+      answer(context, await handler(describe(context)));
+    });
+  }
+
+  /**
+   * Answers requests that change something. Refused before `handler`: other web pages (403), content types that are not in `types`
+   * (415), bodies that are larger than `types` allows (413), and bodies when too many are under way (503).
+   */
+  change(methods: readonly string[], path: string, types: BodyTypes, handler: ChangeHandler): void {
+    this.#router.register(path, [...methods], async (context) => {
+      const contentType = contentTypeOf(context.headers);
+      const refusal = changeRefusal(context.headers, contentType, types);
+      if (refusal !== undefined) return fail(context, ...refusal);
+      const isKnown = Object.hasOwn(types, contentType);
+      const bytesMax = (isKnown ? types[contentType] : undefined) ?? IGNORED_BYTES_MAX;
+      const reply = await this.#bodies.withBody(context.req, bytesMax, async (body) =>
+        handler({ ...describe(context), contentType: isKnown ? contentType : '', body }),
+      );
+      if (typeof reply === 'string') failBody(context, reply, bytesMax);
+      else answer(context, reply);
     });
   }
 
@@ -221,7 +258,42 @@ export class HttpServer {
 }
 
 function describe(context: Koa.Context & { params?: Record<string, string> }): WebRequest {
-  return { method: context.method, path: context.path, parameters: context.params ?? {}, headers: context.headers };
+  const { method, path, querystring, headers } = context;
+  return {
+    method,
+    path,
+    query: new URLSearchParams(querystring),
+    parameters: context.params ?? {},
+    headers,
+    isFromThisMachine: isFromThisMachine(headers, context.req.socket.remoteAddress),
+  };
+}
+
+function answer(context: Koa.Context, { status, headers, body }: WebReply): void {
+  context.status = status ?? 200;
+  context.set({ ...headers });
+  if (body !== undefined) context.body = typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+}
+
+/** Status, code and words for a change that is not even looked at. */
+function changeRefusal(headers: IncomingHttpHeaders, contentType: string, types: BodyTypes): [number, string, string] | undefined {
+  if (isFromForeignPage(headers))
+    return [403, 'FOREIGN_PAGE', 'Another web page sent this request. Only the page of Shoal itself, and programs, can change something.'];
+  if ((headers['content-encoding'] ?? 'identity') !== 'identity')
+    return [415, 'CONTENT_ENCODING', 'The body is compressed. Send it as it is, without Content-Encoding.'];
+  const known = Object.keys(types);
+  if (known.length === 0 ? !isFormType(contentType) : Object.hasOwn(types, contentType)) return undefined;
+  const shown = contentType === '' ? 'no content type' : `the content type ${contentType.replace(/[^\w.+/-]/g, '?').slice(0, 80)}`;
+  const right = known.length === 0 ? 'Send no body' : `Send ${known.join(' or ')}`;
+  return [415, 'CONTENT_TYPE', `The request has ${shown}. ${right}.`];
+}
+
+function failBody(context: Koa.Context, fault: BodyFault, bytesMax: Bytes): void {
+  const limit = bytesMax >= 1024 * 1024 ? `${Math.floor(bytesMax / 1024 / 1024)} MiB` : `${Math.floor(bytesMax / 1024)} KiB`;
+  if (fault === 'too-large') return fail(context, 413, 'BODY_TOO_LARGE', `The body is too large: at most ${limit} here.`);
+  if (fault === 'cut') return fail(context, 400, 'BODY_CUT', 'The request ended before its body was complete.');
+  context.set('Retry-After', '2');
+  return fail(context, 503, 'BUSY', 'Too much is being sent at the moment. Try again in a few seconds.');
 }
 
 /** JSON for programs under `/api/`, a sentence for people everywhere else. */
@@ -246,12 +318,12 @@ function isWildcard(host: string): boolean {
 }
 
 /** An answer on a bare socket, for requests that never become one of koa's. */
-function refuse(socket: Duplex, status: 400 | 403 | 404, text: string): void {
+function refuse(socket: Duplex, status: 400 | 403 | 404 | 408, text: string): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
-  const reason = { 400: 'Bad Request', 403: 'Forbidden', 404: 'Not Found' }[status];
+  const reason = { 400: 'Bad Request', 403: 'Forbidden', 404: 'Not Found', 408: 'Request Timeout' }[status];
   const body = Buffer.from(text.endsWith('\n') ? text : `${text}\n`);
   socket.end(
     `HTTP/1.1 ${status} ${reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,

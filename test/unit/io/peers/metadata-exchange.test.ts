@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nodeHasher } from '../../../../src/io/crypto.js';
-import { type MetadataEffect, MetadataExchange } from '../../../../src/io/peers/metadata-exchange.js';
+import { type MetadataEffect, MetadataExchange, TORRENT_METADATA_LIMITS } from '../../../../src/io/peers/metadata-exchange.js';
 import { encodeBencode } from '../../../../src/kernel/bencode.js';
 import { hex, pattern } from '../../../support/swarm-fixture.js';
 
@@ -125,6 +125,73 @@ test('an unknown msg_type is ignored, nonsense is not', () => {
 test('a peer that leaves in the middle is replaced', () => {
   const exchange = fetching('a', 'b', 'c', 'd');
   assert.match(brief(exchange.peerGone('b', 1))[0] ?? '', 'to d:');
+});
+
+test('of a torrent all pieces may be asked for at once, four times over; who floods is sent away', () => {
+  const exchange = new MetadataExchange(HASH, nodeHasher, LONG, TORRENT_METADATA_LIMITS);
+  exchange.peerReady('a', undefined, 0);
+  const answers = Array.from({ length: 300 }, () => brief(exchange.message('a', request(0), 0))[0] ?? 'later');
+  assert.not.ok(answers.slice(0, 268).some((text) => text.includes('msg_typei2e') || text.startsWith('misbehaved')));
+  assert.is(answers[268], 'misbehaved a: floods with requests for metadata');
+  const blind = new MetadataExchange(HASH, nodeHasher, null, TORRENT_METADATA_LIMITS);
+  blind.peerReady('a', undefined, 0);
+  const first = Array.from({ length: 2_049 }, () => brief(blind.message('a', request(0), 0))[0] ?? '').findIndex((text) =>
+    text.startsWith('misbehaved'),
+  );
+  assert.is(first, 2_048);
+});
+
+const HUGE = pattern(4_000_000, 8);
+const HUGE_HASH = hex(nodeHasher.sha1(HUGE));
+
+test('long metadata is asked for a window at a time, and a peer has to go on sending', () => {
+  const exchange = new MetadataExchange(HUGE_HASH, nodeHasher, null, TORRENT_METADATA_LIMITS);
+  assert.is(exchange.peerReady('a', HUGE.length, 0).length, 8);
+  let nowMs = 0;
+  for (let index = 0; index < 244; index++) {
+    nowMs += 100;
+    assert.equal(exchange.tick(nowMs), []);
+    exchange.message('a', data(index, piece(index, HUGE), HUGE.length), nowMs);
+  }
+  assert.is(brief(exchange.message('a', data(244, piece(244, HUGE), HUGE.length), nowMs)).join(), 'verified 4000000');
+  const stalling = new MetadataExchange(HUGE_HASH, nodeHasher, null, TORRENT_METADATA_LIMITS);
+  stalling.peerReady('a', HUGE.length, 0);
+  stalling.message('a', data(0, piece(0, HUGE), HUGE.length), 4_000);
+  assert.equal(stalling.tick(8_900), []);
+  stalling.tick(9_001);
+  assert.equal(stalling.message('a', data(1, piece(1, HUGE), HUGE.length), 9_100), [], 'its pieces are late now');
+});
+
+test('a peer that sends a piece now and then does not keep its place for ever', () => {
+  const exchange = new MetadataExchange(HUGE_HASH, nodeHasher, null, TORRENT_METADATA_LIMITS);
+  exchange.peerReady('a', HUGE.length, 0);
+  let nowMs = 0;
+  let index = 0;
+  while (exchange.message('a', data(index, piece(index, HUGE), HUGE.length), nowMs).length > 0) {
+    index++;
+    nowMs += 4_900;
+    exchange.tick(nowMs);
+  }
+  assert.ok(nowMs < 140_000, `given up after ${nowMs} ms`);
+});
+
+test('metadata announced as enormous is fetched from one peer at a time, and above 16 MiB not at all', () => {
+  const exchange = new MetadataExchange(HUGE_HASH, nodeHasher, null, TORRENT_METADATA_LIMITS);
+  assert.is(exchange.peerReady('a', 16_777_216, 0).length, 8);
+  assert.is(exchange.peerReady('b', 16_777_216, 0).length, 0);
+  assert.is(exchange.peerReady('c', 16_777_217, 0).length, 0);
+  assert.match(brief(exchange.tick(5_001))[0] ?? '', 'to b:');
+});
+
+test("a torrent's metadata is served at a rate, what comes faster waits, and what floods is rejected", () => {
+  const exchange = new MetadataExchange(HUGE_HASH, nodeHasher, HUGE, TORRENT_METADATA_LIMITS);
+  exchange.peerReady('a', undefined, 0);
+  const sent = (effects: readonly MetadataEffect[], type: number): number =>
+    brief(effects).filter((text) => text.includes(`msg_typei${type}e`)).length;
+  const answers = Array.from({ length: 1_200 }, () => exchange.message('a', request(0), 0)).flat();
+  assert.equal([sent(answers, 1), sent(answers, 2)], [64, 1_200 - 64 - 1_024]);
+  for (let second = 1; second <= 32; second++) assert.is(sent(exchange.tick(second * 1_000), 1), 32);
+  assert.is(sent(exchange.tick(33_000), 1), 0);
 });
 
 test.run();
