@@ -409,7 +409,9 @@ export class AlignedCutter {
     const surveyed = this.#newestSurveyed;
     if (surveyed && this.#theirBase !== undefined) {
       const aheadMs = firstMs - surveyed.startMs;
-      if (aheadMs > -RESUME_MS && aheadMs < RECORD_AGE_MS_MAX) return this.#anchorAt(0, this.#theirBase, false);
+      // What was looked at may be long past: numbers that have been used cannot be used again, and nothing would go out until they are passed.
+      const reaches = (this.#heldClocks.latestMs + RESUME_MS) / windowMs + this.#theirBase >= lowest;
+      if (reaches && aheadMs > -RESUME_MS && aheadMs < RECORD_AGE_MS_MAX) return this.#anchorAt(0, this.#theirBase, false);
     }
     if (!record && earlier) {
       const aheadMs = firstMs - earlier.record.timeMs;

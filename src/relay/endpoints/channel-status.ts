@@ -2,6 +2,7 @@
  * The figures one channel reports, once a second, to the page, to `--json` and to the progress line: one shape for all three.
  */
 import type { Bytes, BytesPerSecond, Milliseconds } from '../../kernel/units.js';
+import type { Pacing } from '../exchange/viewing-mode.js';
 
 /** Bytes on the peer wire by what they carried. `media` is piece payload alone; everything else is overhead. */
 export interface TrafficByKind {
@@ -70,6 +71,10 @@ export interface ChannelStatus {
   readonly windowsDelivered: number;
   /** Windows given up and jumped over. */
   readonly holes: number;
+  /** Windows that lacked something when they were handed on. */
+  readonly inPart: number;
+  /** What players that can change their speed should aim at. */
+  readonly pacing: Pacing;
   /** Requests that ran into the one-shot timeout. */
   readonly timeouts: number;
   /** Local players of all kinds right now. */

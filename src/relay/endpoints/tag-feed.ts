@@ -154,6 +154,14 @@ export class TagFeed {
     for (const listener of this.#listeners) listener.onDiscontinuity?.();
   }
 
+  /**
+   * Says that something is missing here. The picture stands still until the next key frame, because browsers give up at one whose references are
+   * missing (Chromium 14x: PIPELINE_ERROR_DECODE); the sound goes on.
+   */
+  loss(): void {
+    this.#awaitingKey = true;
+  }
+
   /** Says that nothing more comes; the players are sent away. */
   end(): void {
     for (const listener of this.#listeners) listener.onEnd?.();

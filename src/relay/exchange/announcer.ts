@@ -3,12 +3,15 @@
  *
  * A piece is announced only when it is held and verified (invariant L1), and by a publisher only to those it has been dealt to.
  */
-import type { WindowNumber } from '../../kernel/units.js';
+import type { PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
-import type { WindowAvailability } from './live-message.js';
+import type { LiveMessage, WindowAvailability } from './live-message.js';
 import type { Neighbour } from './neighbour.js';
 import type { BufferedWindow } from './window-buffer.js';
 import type { WindowShares } from './window-shares.js';
+
+/** A short word names so many pieces at most: more take fewer bytes as bits. */
+const PIECES_NAMED_MAX = 4;
 
 export class Announcer {
   readonly #context: ExchangeContext;
@@ -19,10 +22,13 @@ export class Announcer {
     this.#shares = shares;
   }
 
-  /** Something of this window is new here: tell the neighbours that lack it, at once or with the next batch. */
-  note(window: BufferedWindow): void {
+  /** Something of this window is new here, or this piece: tell the neighbours that lack it, at once or with the next batch. */
+  note(window: BufferedWindow, piece?: PieceIndex): void {
+    const { number, version } = window;
     for (const neighbour of this.#context.neighbours.values()) {
-      if (this.#cares(neighbour, window)) neighbour.news.add(window.number);
+      const mustHear = neighbour.publisher || number > neighbour.shown;
+      const isKnown = piece !== undefined && !mustHear && neighbour.map.holds(number, piece, version);
+      if (!isKnown && this.#cares(neighbour, window)) neighbour.news.add(number);
     }
     this.sendNews();
   }
@@ -55,7 +61,7 @@ export class Announcer {
     if (neighbour.blocked) return;
     const windows: WindowAvailability[] = [];
     let newestWhole = true;
-    for (const window of [...this.#context.buffer.windows()].reverse()) {
+    for (const window of this.#context.buffer.windows().toReversed()) {
       const isWhole = window.held.full && (neighbour.publisher || this.#shares.visibleTo(neighbour.id, window).full);
       const details = !neighbour.informed || neighbour.news.has(window.number) || (isWhole && newestWhole);
       if (isWhole) newestWhole = false;
@@ -79,7 +85,19 @@ export class Announcer {
     if (windows.length === 0) return;
     neighbour.lastNewsMs = this.#context.nowMs;
     neighbour.shown = Math.max(neighbour.shown, ...windows.map(({ number }) => number));
-    this.#send(neighbour, false, windows);
+    const [only] = windows;
+    const have = windows.length === 1 && only ? this.#inShort(neighbour, only) : undefined;
+    if (have) this.#context.send(neighbour, have);
+    else this.#send(neighbour, false, windows);
+  }
+
+  /** Of a window whose details it knows. A publisher's maps also say whether it is on the air. */
+  #inShort(neighbour: Neighbour, { number, version, held }: WindowAvailability): (LiveMessage & { kind: 'have' }) | undefined {
+    if (this.#context.isPublisher || neighbour.detailed.get(number) !== version) return undefined;
+    if (held && held.count > PIECES_NAMED_MAX) return undefined;
+    const pieces: PieceIndex[] = [];
+    for (let piece = 0; held && piece < held.length; piece++) if (held.has(piece)) pieces.push(piece);
+    return { kind: 'have', window: number, pieces };
   }
 
   #newsOf(neighbour: Neighbour, number: WindowNumber): WindowAvailability | undefined {
@@ -95,7 +113,11 @@ export class Announcer {
 
   #send(neighbour: Neighbour, full: boolean, windows: readonly WindowAvailability[]): void {
     const { onAir, buffer } = this.#context;
-    this.#context.send(neighbour, { kind: 'map', full, ...(onAir ? { onAir } : {}), tail: buffer.tail, windows });
+    // What a whole map leaves out its receiver forgets. Of what stands whole in it there is no more to tell.
+    if (full) neighbour.detailed.clear();
+    for (const { number, version } of windows) if (version !== undefined) neighbour.detailed.set(number, version);
+    const tail = full ? { tail: buffer.tail } : {};
+    this.#context.send(neighbour, { kind: 'map', full, ...(onAir ? { onAir } : {}), ...tail, windows });
   }
 
   /** What this neighbour may know of a window; undefined when it is nothing yet. */

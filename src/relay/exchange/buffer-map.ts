@@ -1,15 +1,16 @@
 /**
  * What one neighbour says it holds (CoolFish: PieceMap). Hearsay: it steers requests and is never trusted for content.
  *
- * Bounded: at most `MAP_WINDOWS_MAX` windows, oldest dropped first.
+ * Bounded: at most `MAP_WINDOWS_MAX` windows, the lowest dropped first.
  */
 import { Bitfield } from '../../kernel/bitfield.js';
 import type { PieceIndex, WindowNumber } from '../../kernel/units.js';
 import { MAP_WINDOWS_MAX, type WindowAvailability } from './live-message.js';
 import type { ContentVersion } from './manifest.js';
+import { WindowRow } from './window-row.js';
 
 export class BufferMap {
-  #windows = new Map<WindowNumber, WindowAvailability>();
+  #windows = new WindowRow<WindowAvailability>();
   #head: WindowNumber | undefined;
   #tail: WindowNumber = 0;
 
@@ -23,31 +24,55 @@ export class BufferMap {
     return this.#tail;
   }
 
-  /** Takes a map message; a full one replaces what was said before, but keeps known piece counts and key flags. */
-  update(full: boolean, tail: WindowNumber, windows: readonly WindowAvailability[]): void {
+  /**
+   * Takes a map message; a full one replaces what was said before, but keeps known piece counts and key flags.
+   *
+   * @returns what it says that was not known: most of a whole map has been said before.
+   */
+  update(full: boolean, tail: WindowNumber | undefined, windows: readonly WindowAvailability[]): readonly WindowAvailability[] {
     const known = this.#windows;
-    if (full) this.#windows = new Map();
-    this.#tail = tail;
-    for (const window of windows) this.#windows.set(window.number, merge(known.get(window.number), window, full));
-    for (const number of this.#windows.keys()) {
-      if (number < tail || this.#windows.size > MAP_WINDOWS_MAX) this.#windows.delete(number);
+    const news: WindowAvailability[] = [];
+    if (full) this.#windows = new WindowRow();
+    this.#tail = tail ?? this.#tail;
+    for (const window of windows) {
+      const before = known.get(window.number);
+      const now = merge(before, window, full);
+      this.#windows.set(window.number, now);
+      if (now !== before) news.push(now);
     }
-    this.#head = undefined;
-    for (const number of this.#windows.keys()) this.#head = Math.max(this.#head ?? number, number);
+    this.#windows.dropBelow(this.#tail);
+    this.#windows.dropFirst(this.#windows.size - MAP_WINDOWS_MAX);
+    this.#head = this.#windows.numbers.at(-1);
+    return news;
+  }
+
+  /** What a short word about a window amounts to; undefined where it says nothing new, or its details are not known: the next whole map has them. */
+  spellOut(number: WindowNumber, pieces: readonly PieceIndex[]): WindowAvailability | undefined {
+    const known = this.#windows.get(number);
+    if (!known || known.held === null || known.pieceCount === 0) return undefined;
+    if (pieces.length === 0) return { ...known, held: null };
+    const held = new Bitfield(known.pieceCount);
+    for (const piece of pieces) held.add(piece);
+    return { ...known, held };
   }
 
   get(number: WindowNumber): WindowAvailability | undefined {
     return this.#windows.get(number);
   }
 
+  /** What it says of the window, if that is not another content than `version`. */
+  claim(number: WindowNumber, version: ContentVersion | undefined): WindowAvailability | undefined {
+    return fits(this.#windows.get(number), version);
+  }
+
   /** It speaks of the window, and not of another content than `version` under its number. */
   has(number: WindowNumber, version?: ContentVersion): boolean {
-    return fits(this.#windows.get(number), version) !== undefined;
+    return this.claim(number, version) !== undefined;
   }
 
   holds(number: WindowNumber, piece: PieceIndex, version?: ContentVersion): boolean {
     const window = fits(this.#windows.get(number), version);
-    return window !== undefined && (window.held === null || window.held.has(piece));
+    return window !== undefined && covers(window, piece);
   }
 
   holdsAll(number: WindowNumber, version?: ContentVersion): boolean {
@@ -79,17 +104,36 @@ export class BufferMap {
 
   /** Windows below this one are gone here, so what others say of them is of no interest. */
   forgetBelow(tail: WindowNumber): void {
-    for (const number of this.#windows.keys()) if (number < tail) this.#windows.delete(number);
+    this.#windows.dropBelow(tail);
   }
 
-  numbers(): IterableIterator<WindowNumber> {
-    return this.#windows.keys();
+  /** Ascending. Valid until the map changes. */
+  numbers(): readonly WindowNumber[] {
+    return this.#windows.numbers;
+  }
+
+  /** The lowest of the numbers that is this one or higher. */
+  firstFrom(first: WindowNumber): WindowNumber | undefined {
+    return this.#windows.numbers[this.#windows.indexFrom(first)];
+  }
+
+  /** Those of the numbers that are this one or higher. */
+  numbersFrom(first: WindowNumber): readonly WindowNumber[] {
+    return this.#windows.numbers.slice(this.#windows.indexFrom(first));
   }
 }
 
+/**
+ * Whether what a neighbour says of a window speaks of this piece. A whole window has the pieces that it is said to have: while its manifest is not here, somebody
+ * else may say that there are more, and whoever was asked for those would seem to break its word. Of unknown length it covers any.
+ */
+export function covers({ held, pieceCount }: WindowAvailability, piece: PieceIndex): boolean {
+  return held === null ? pieceCount === 0 || piece < pieceCount : held.has(piece);
+}
+
 function fits(window: WindowAvailability | undefined, version: ContentVersion | undefined): WindowAvailability | undefined {
-  const isOther = window?.version !== undefined && version !== undefined && window.version !== version;
-  return isOther ? undefined : window;
+  if (window === undefined || version === undefined || window.version === undefined || window.version === version) return window;
+  return undefined;
 }
 
 /** Later words add to earlier ones, as long as they speak of one content; a run without details keeps those known. */
@@ -98,8 +142,11 @@ function merge(before: WindowAvailability | undefined, now: WindowAvailability, 
   const pieceCount = now.pieceCount || (before?.pieceCount ?? 0);
   const key = now.key || (before?.key ?? false);
   const version = now.version ?? before?.version;
-  const details = { number: now.number, pieceCount, key, ...(version === undefined ? {} : { version }) };
-  if (now.held === null || (!full && before?.held === null)) return { ...details, held: null };
-  if (!full && before?.held) now.held.addAll(before.held);
-  return { ...details, held: now.held };
+  const isWhole = now.held === null || (!full && before?.held === null);
+  // Most of a whole map has been said before.
+  if (isWhole && before?.held === null && before.pieceCount === pieceCount && before.key === key && before.version === version)
+    return before;
+  const held = isWhole ? null : now.held;
+  if (held && !full && before?.held) held.addAll(before.held);
+  return version === undefined ? { number: now.number, pieceCount, key, held } : { number: now.number, pieceCount, key, held, version };
 }

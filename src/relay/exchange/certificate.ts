@@ -1,7 +1,7 @@
 /**
  * The owner's word that another key may sign windows of a channel, for a time: what makes a publisher.
  *
- * It travels with every manifest and stream info that the publisher signs, so whoever knows the descriptor can check it without asking
+ * It belongs to every manifest and stream info that the publisher signs, so whoever knows the descriptor can check it without asking
  * anybody. The channel's id is under the signature and not in the bytes: a certificate of one channel is none of another.
  *
  * | offset | size | field                                                                                      |

@@ -81,7 +81,7 @@ export class ConflictWatch {
   /** A publisher says that it stands by. Its signature is looked at now and then, as for any evidence. */
   onDissent(neighbour: Neighbour, bytes: Uint8Array): void {
     const { nowMs, buffer } = this.#context;
-    const followed = [...buffer.windows()].at(-1);
+    const followed = buffer.windows().at(-1);
     if (!followed || nowMs - neighbour.dissentMs < EVIDENCE_STEP_MS) return;
     neighbour.dissentMs = nowMs;
     const dissent = decodeDissent(copyOf(bytes));

@@ -1,14 +1,17 @@
 /**
  * Hands windows out in order, chooses where to start, and jumps over what cannot be had any more.
  */
-import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { Bytes, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { Gap } from '../../media/holed-window.js';
 import type { BufferMap } from './buffer-map.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
+import type { ManifestKeyMark } from './manifest.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import type { Requester } from './requester.js';
 import { chooseFromOne, chooseStart, firstInPart, newestWindow } from './start-choice.js';
+import type { BufferedWindow } from './window-buffer.js';
 
 /** A first map from a publisher alone waits this long for a viewer's, to spare the publisher. */
 const START_PATIENCE_MS: Milliseconds = 150;
@@ -16,8 +19,15 @@ const START_PATIENCE_MS: Milliseconds = 150;
 const AGREEMENT_PATIENCE_MS: Milliseconds = 500;
 /** A chosen start whose manifest nobody could show in this time was a lie, or is gone. */
 const START_TRIAL_MS: Milliseconds = 1_500;
-/** Windows that nobody holds any more are given up after this long. */
-const UNOBTAINABLE_MS: Milliseconds = 1_000;
+/** Windows that nobody holds are given up after this long: a publisher deals a piece that went no further to somebody else within 1.6 s as a rule, and it has to get here. */
+const UNOBTAINABLE_MS: Milliseconds = 2_500;
+
+/** Up to this share, one window behind it is enough to go on with (algorithm sheet 5.3: one of eight pieces is "a few"). */
+const FEW_MISSING = 1 / 8;
+/** In a stall picture and sound stand still, after a loss the picture alone: so it costs half as much, for as long as it lasts. */
+const FREEZE_COST = 1 / 2;
+/** What follows is here when this share of its pieces is. */
+const NEARLY_WHOLE = 0.9;
 
 export interface DeliveryParts {
   readonly context: ExchangeContext;
@@ -25,6 +35,16 @@ export interface DeliveryParts {
   readonly requester: Requester;
   readonly pending: PendingWindows;
   readonly lineage: Lineage;
+}
+
+/** A window that goes out with gaps. */
+interface WindowInPart {
+  readonly window: BufferedWindow;
+  /** What the mender made of it. */
+  readonly bytes: Uint8Array;
+  readonly lossOffsets: readonly Bytes[];
+  readonly gaps: readonly Gap[];
+  readonly keyMarks: readonly ManifestKeyMark[];
 }
 
 export class Delivery {
@@ -39,6 +59,9 @@ export class Delivery {
   #firstWholeMs: Milliseconds | undefined;
   windowsDelivered = 0;
   windowsSkipped = 0;
+  /** Of those delivered: how many had gaps, and how many pieces those lacked. */
+  windowsInPart = 0;
+  piecesMissed = 0;
   /** Windows that came after their deadline. */
   stalls = 0;
   /** Of the last window: how old its oldest media was when it was delivered. */
@@ -67,9 +90,15 @@ export class Delivery {
   /** Windows being fetched that are not wanted any more are forgotten. */
   prune(): void {
     const lowest = this.lowestWanted;
-    const maps = this.#context.maps();
-    // A window that nobody speaks of any more was made up, or is gone.
-    this.#pending.keepOnly((number) => number >= lowest && maps.some((map) => map.get(number) !== undefined));
+    const neighbours = this.#context.neighbours.values();
+    // A window that nobody speaks of any more was made up, or is gone; but the next one may be asked of a publisher that has not shown it. The next one only:
+    // a publisher seems to have any number, and there is no end to those that can be made up.
+    const isTold = (number: WindowNumber): boolean =>
+      neighbours.some(
+        (neighbour) =>
+          neighbour.map.get(number) !== undefined || (number === this.#playout.next && this.#lineage.isPublisherOf(neighbour, number)),
+      );
+    this.#pending.keepOnly((number) => number >= lowest && isTold(number));
     this.#requester.abandonBelow(lowest);
   }
 
@@ -77,23 +106,81 @@ export class Delivery {
     this.#firstMapMs ??= this.#context.nowMs;
   }
 
-  /** Delivers every window that is whole and next. */
+  /** Delivers every window that is whole and next, and one with gaps where waiting for the rest would cost more. */
   deliver(): void {
     const { nowMs } = this.#context;
     if (this.#holdsBack()) return;
     for (let dueMs = this.#dueMs(); ; dueMs = this.#dueMs()) {
       const before = this.#playout.lastDelivered;
-      const window = this.#playout.deliver(nowMs);
+      const inPart = this.#mendNext(dueMs);
+      const window = this.#playout.deliver(nowMs, inPart?.window);
       if (!window) return;
       if (dueMs !== undefined && dueMs < nowMs) this.stalls += 1;
       this.#reportGap(window.number);
-      const delayMs = Math.max(0, nowMs - window.originMs) + window.manifest.durationMs;
-      this.delayMs = delayMs;
-      this.windowsDelivered += 1;
-      const crosses = before !== undefined && this.#lineage.breaks(before.manifest, window.manifest);
-      const manifest = crosses ? { ...window.manifest, discontinuity: true } : window.manifest;
-      this.#context.emit({ kind: 'window', manifest, bytes: window.join(), delayMs, publisher: this.#context.signerOf(manifest) });
+      this.#emit(window, before, inPart);
     }
+  }
+
+  #emit(window: BufferedWindow, before: BufferedWindow | undefined, inPart: WindowInPart | undefined): void {
+    const { nowMs, parameters } = this.#context;
+    const delayMs = Math.max(0, nowMs - window.originMs) + window.manifest.durationMs;
+    this.delayMs = delayMs;
+    this.windowsDelivered += 1;
+    if (inPart) {
+      this.windowsInPart += 1;
+      this.piecesMissed += window.missingCount;
+    }
+    const crosses = before !== undefined && this.#lineage.breaks(before.manifest, window.manifest);
+    const manifest = crosses ? { ...window.manifest, discontinuity: true } : window.manifest;
+    this.#context.emit({
+      kind: 'window',
+      manifest: inPart ? { ...manifest, keyMarks: inPart.keyMarks } : manifest,
+      bytes: inPart ? inPart.bytes : window.join(parameters.pieceBytes),
+      gaps: inPart ? inPart.gaps : [],
+      lossOffsets: inPart ? inPart.lossOffsets : [],
+      delayMs,
+      publisher: this.#context.signerOf(manifest),
+    });
+  }
+
+  /**
+   * The next window with its gaps mended, if waiting for the rest costs more than the gaps do. What waiting will cost nobody knows; so the player is kept waiting
+   * for as long as the loss is worth, and no longer: that costs at most twice what the better of the two would have. Nothing is gained while what
+   * follows is missing as well. When the stream itself stood still, the player ran dry long before
+   * there was anything to wait for: so it counts from when the window's manifest came.
+   */
+  #mendNext(dueMs: Milliseconds | undefined): WindowInPart | undefined {
+    const { nowMs, options, parameters } = this.#context;
+    const window = this.#playout.anchor === undefined ? this.#playout.candidate() : undefined;
+    if (!options.mend || dueMs === undefined || dueMs > nowMs || !window || window.complete) return undefined;
+    const share = window.missingCount / window.held.length;
+    if (share > parameters.missingShareMax || !this.#isFollowed(window, share <= FEW_MISSING ? 1 : 2)) return undefined;
+    const gaps = window.gaps(parameters.pieceBytes);
+    if (nowMs - Math.max(dueMs, window.openedMs) < Math.max(share * window.manifest.durationMs, FREEZE_COST * this.#frozenMs(window, gaps)))
+      return undefined;
+    const { keyMarks } = window.manifest;
+    const keyOffsets = keyMarks.map(({ offsetBytes }) => offsetBytes);
+    const mended = options.mend({ bytes: window.join(parameters.pieceBytes), gaps, keyOffsets });
+    if (!mended) return undefined;
+    const movedMarks = keyMarks.map((mark, index) => ({ ...mark, offsetBytes: mended.keyOffsets[index] ?? 0 }));
+    return { window, bytes: mended.bytes, lossOffsets: mended.lossOffsets, gaps, keyMarks: movedMarks };
+  }
+
+  /** How long the picture stands still: pictures depend on each other up to the next key frame, and no browser shows one without what it depends on. */
+  #frozenMs(window: BufferedWindow, gaps: readonly Gap[]): Milliseconds {
+    const { startMs, durationMs, sizeBytes, keyMarks } = window.manifest;
+    const fromBytes = gaps[0]?.offsetBytes ?? 0;
+    const fromMs = startMs + (fromBytes / sizeBytes) * durationMs;
+    const here = keyMarks.find(({ offsetBytes }) => offsetBytes >= fromBytes);
+    if (here) return startMs + here.afterStartMs - fromMs;
+    const ahead = this.#playout.following(window, Number.POSITIVE_INFINITY);
+    const next = ahead.find(({ key }) => key) ?? ahead.at(-1);
+    return next ? Math.max(0, next.manifest.startMs + (next.manifest.keyMarks[0]?.afterStartMs ?? 0) - fromMs) : durationMs;
+  }
+
+  #isFollowed(window: BufferedWindow, count: number): boolean {
+    const following = this.#playout.following(window, count);
+    return following.length === count && following.every(({ held }) => held.count >= NEARLY_WHOLE * held.length);
   }
 
   /** A jump is told of once it has come off, so that a jump that was called off is not. */
@@ -123,7 +210,7 @@ export class Delivery {
     if (this.#playout.started) return true;
     const { neighbours, nowMs } = this.#context;
     const waitedMs = this.#firstMapMs === undefined ? 0 : nowMs - this.#firstMapMs;
-    const onlyPublishers = [...neighbours.values()].every((neighbour) => neighbour.publisher);
+    const onlyPublishers = neighbours.values().every((neighbour) => neighbour.publisher);
     if (onlyPublishers && waitedMs < START_PATIENCE_MS) return false;
     const start = this.#chooseStart(-1, waitedMs >= AGREEMENT_PATIENCE_MS);
     if (start === undefined) return false;
@@ -136,7 +223,7 @@ export class Delivery {
     const { nowMs, parameters, buffer } = this.#context;
     const next = this.#playout.next;
     if (next === undefined) return;
-    if (this.#playout.candidate()?.complete) {
+    if (this.#playout.candidate()?.complete || this.#mendNext(this.#dueMs())) {
       this.#context.deliverDue = true;
       return;
     }
@@ -184,7 +271,7 @@ export class Delivery {
   }
 
   #credibleMaps(): readonly BufferMap[] {
-    const neighbours = [...this.#context.neighbours.values()];
+    const neighbours = this.#context.neighbours.values();
     const credible = neighbours.filter((neighbour) => neighbour.credible);
     return (credible.length > 0 ? credible : neighbours).map(({ map }) => map);
   }
@@ -199,13 +286,21 @@ export class Delivery {
   #obtainable(number: WindowNumber): boolean {
     const window = this.#playout.candidate();
     const wanted = window?.number ?? number;
-    if (this.#pending.hasAny(wanted) || this.#requester.awaits(wanted)) return true;
+    if (this.#pending.hasAny(wanted) || this.#requester.awaits(wanted) || this.#isAtPublisher(wanted)) return true;
     return this.#context.maps().some((map) => {
       if (!window) return map.get(wanted) !== undefined;
       for (let piece = 0; piece < window.held.length; piece++)
         if (!window.held.has(piece) && map.holds(wanted, piece, window.version)) return true;
       return false;
     });
+  }
+
+  /** A publisher of our line that is awake has it, and gives it to whoever needs it, even if it has not shown it yet. */
+  #isAtPublisher(number: WindowNumber): boolean {
+    const { neighbours, nowMs } = this.#context;
+    return neighbours
+      .values()
+      .some((neighbour) => nowMs - neighbour.lastHeardMs < UNOBTAINABLE_MS && this.#lineage.isPublisherOf(neighbour, number));
   }
 
   #nextStart(after: WindowNumber): WindowNumber | undefined {

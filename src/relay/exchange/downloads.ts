@@ -26,6 +26,8 @@ export interface Download {
   waitMs: Milliseconds;
 }
 
+const NONE: readonly Download[] = [];
+
 export class Downloads {
   readonly #byWindow = new Map<WindowNumber, Map<PieceIndex, Download>>();
 
@@ -53,9 +55,15 @@ export class Downloads {
     return at < 0 ? undefined : download.asked.splice(at, 1)[0];
   }
 
+  /** How many pieces are awaited of this window. */
+  countOf(window: WindowNumber): number {
+    return this.#byWindow.get(window)?.size ?? 0;
+  }
+
   /** Every piece awaited of this window. */
   of(window: WindowNumber): readonly Download[] {
-    return [...(this.#byWindow.get(window)?.values() ?? [])];
+    const pieces = this.#byWindow.get(window);
+    return pieces ? [...pieces.values()] : NONE;
   }
 
   /** Every piece awaited from this neighbour. */
@@ -65,7 +73,8 @@ export class Downloads {
 
   /** Every piece awaited of windows below `window`. */
   below(window: WindowNumber): readonly Download[] {
-    return [...this.all()].filter((download) => download.window < window);
+    const windows = [...this.#byWindow.keys()].filter((number) => number < window);
+    return windows.length === 0 ? NONE : windows.flatMap((number) => this.of(number));
   }
 
   *all(): IterableIterator<Download> {

@@ -10,14 +10,17 @@ import type { DisconnectReason } from '../../kernel/protocol.js';
 import type { Rng } from '../../kernel/rng.js';
 import type { TokenBucket } from '../../kernel/token-bucket.js';
 import type { ConnectionId, InfoHash, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { WindowMender } from '../../media/holed-window.js';
 import { Authority } from './authority.js';
 import type { BufferMap } from './buffer-map.js';
 import type { Certificate } from './certificate.js';
+import { copyingIntake, type Intake } from './intake.js';
 import type { LiveMessage } from './live-message.js';
 import type { LiveParameters } from './live-parameters.js';
 import type { LiveEffect, LiveEvent, LiveTimer } from './live-protocol.js';
 import type { Manifest } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
+import { Neighbours } from './neighbours.js';
 import { WindowBuffer } from './window-buffer.js';
 
 export interface LiveExchangeOptions {
@@ -37,16 +40,21 @@ export interface LiveExchangeOptions {
   /** Shared by all channels of the process. */
   readonly uplink: TokenBucket;
   readonly downlink: TokenBucket;
+  /** How what comes from the network is kept: as copies, if left out. */
+  readonly intake?: Intake;
+  /** What the channel's container makes of a window with gaps. Without one, only whole windows are delivered. */
+  readonly mend?: WindowMender;
 }
 
 export class ExchangeContext {
   readonly options: LiveExchangeOptions;
   readonly parameters: LiveParameters;
   readonly buffer: WindowBuffer;
+  readonly intake: Intake;
   readonly authority: Authority;
   /** What a publisher signs with now. */
   certificate: Certificate | null;
-  readonly neighbours = new Map<ConnectionId, Neighbour>();
+  readonly neighbours = new Neighbours();
   nowMs: Milliseconds = 0;
   /** This publisher makes windows at the moment, or is about to. */
   onAir = false;
@@ -58,6 +66,8 @@ export class ExchangeContext {
   planDue = false;
   /** Neighbours that have shown themselves to be misbehaving in this step, and how. */
   readonly #accused = new Map<Neighbour, DisconnectReason>();
+  /** No neighbour has spoken of a newer window, or has thrown away more, since this exchange began; undefined before the first map. */
+  #told: { readonly newest: WindowNumber; readonly tail: WindowNumber } | undefined;
   /** When anybody last sent a good piece. */
   lastGoodMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #effects: LiveEffect[] = [];
@@ -65,6 +75,7 @@ export class ExchangeContext {
   constructor(options: LiveExchangeOptions) {
     this.options = options;
     this.parameters = options.parameters;
+    this.intake = options.intake ?? copyingIntake;
     this.authority = new Authority(options);
     this.certificate = options.certificate ?? null;
     this.buffer = new WindowBuffer(options.parameters.bufferWindows, options.parameters.bufferBytes);
@@ -82,13 +93,30 @@ export class ExchangeContext {
   }
 
   maps(): readonly BufferMap[] {
-    return [...this.neighbours.values()].map((neighbour) => neighbour.map);
+    return this.neighbours.values().map((neighbour) => neighbour.map);
   }
 
   /** Whether anybody speaks of a window between the two, both excluded. */
   isAnnounced(after: WindowNumber, before: WindowNumber): boolean {
-    for (const { map } of this.neighbours.values()) for (const number of map.numbers()) if (number > after && number < before) return true;
+    for (const { map } of this.neighbours.values()) if ((map.firstFrom(after + 1) ?? before) < before) return true;
     return false;
+  }
+
+  /** A neighbour's map, or news. */
+  takeMap(neighbour: Neighbour, { full, tail, windows }: LiveMessage & { readonly kind: 'map' }): void {
+    for (const { number, held } of neighbour.map.update(full, tail, windows)) this.buffer.get(number)?.noteOffer(held);
+    const { newest = -1, tail: highest = -1 } = this.#told ?? {};
+    this.#told = { newest: Math.max(newest, neighbour.map.head ?? -1), tail: Math.max(highest, neighbour.map.tail) };
+  }
+
+  /** No map shows a window above this one. */
+  get newestTold(): WindowNumber {
+    return this.#told ? Math.max(this.#told.newest, this.buffer.highest) : Number.POSITIVE_INFINITY;
+  }
+
+  /** Every neighbour still has whatever it has had from this window on. */
+  get highestTail(): WindowNumber {
+    return this.#told?.tail ?? Number.POSITIVE_INFINITY;
   }
 
   /** Public key of the publisher that signed it. */
@@ -104,6 +132,11 @@ export class ExchangeContext {
   /** The neighbour is let go at the end of this step; it may come back. */
   dismiss(neighbour: Neighbour, detail: string): void {
     if (!this.#accused.has(neighbour)) this.#accused.set(neighbour, { kind: 'silent', detail });
+  }
+
+  /** There is no room for the neighbour: it is let go at the end of this step, told of others, and rests. */
+  release(neighbour: Neighbour, detail: string): void {
+    if (!this.#accused.has(neighbour)) this.#accused.set(neighbour, { kind: 'surplus', detail });
   }
 
   takeAccused(): readonly (readonly [Neighbour, DisconnectReason])[] {

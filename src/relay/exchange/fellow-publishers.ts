@@ -52,10 +52,12 @@ export class FellowPublishers {
   partIn(number: WindowNumber): Part {
     const { neighbours, nowMs, parameters } = this.#context;
     const aliveMs = parameters.windowMs + ALIVE_MARGIN_MS;
-    const fellows = [...neighbours.values()].filter(
-      ({ publisher, lastHeardMs, map }) =>
-        publisher && nowMs - lastHeardMs < aliveMs && map.head !== undefined && map.head + BEHIND_WINDOWS_MAX >= number,
-    );
+    const fellows = neighbours
+      .values()
+      .filter(
+        ({ publisher, lastHeardMs, map }) =>
+          publisher && nowMs - lastHeardMs < aliveMs && map.head !== undefined && map.head + BEHIND_WINDOWS_MAX >= number,
+      );
     // Not `undefined`: a sort puts that last without asking.
     const order: readonly (Neighbour | null)[] = [null, ...fellows].sort((a, b) => (a?.rank ?? this.rank) - (b?.rank ?? this.rank));
     const place = order.indexOf(null);

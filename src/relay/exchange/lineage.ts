@@ -14,8 +14,9 @@ import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { ContentVersion, Manifest } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
+import { WindowRow } from './window-row.js';
 
-/** How long our own line may be late before another one is taken: a publisher reveals a window to everybody within three quarters of a second. */
+/** How long our own line may be late before another one is taken: a publisher reveals one that others contradict within 1.2 s. */
 const PATIENCE_MS: Milliseconds = 1_200;
 
 /** The same where only neighbours have named the window that we have nothing in common with yet. */
@@ -58,7 +59,7 @@ interface Claim {
 
 export class Lineage {
   readonly #context: ExchangeContext;
-  readonly #choices = new Map<WindowNumber, Choice>();
+  readonly #choices = new WindowRow<Choice>();
   /** Publishers that differ from our line, by their keys. */
   readonly #rivals = new Map<string, Rival>();
   /** Pairs of publishers that have contradicted each other, how often, and when last. */
@@ -67,6 +68,8 @@ export class Lineage {
   readonly #refused = new Map<WindowNumber, Set<ContentVersion>>();
   /** Contents that nobody could show a signature for, by number. */
   readonly #unproven = new Map<WindowNumber, Set<ContentVersion>>();
+  /** Key of the publisher that was followed until just now. */
+  #left: Uint8Array | undefined;
   /** When the first window was spoken of. */
   #firstMs: Milliseconds | undefined;
 
@@ -81,7 +84,7 @@ export class Lineage {
 
   /** A publisher of our line: it holds the window, or will in a moment, even if it has not shown it to us. */
   isPublisherOf(neighbour: Neighbour, number: WindowNumber): boolean {
-    return neighbour.publisher && neighbour.onAir && this.#isKin(neighbour, number);
+    return neighbour.publisher && neighbour.onAir && !neighbour.lacks(number) && this.#isKin(neighbour, number);
   }
 
   /** Only another line has this window so far, and ours may still come. */
@@ -116,7 +119,21 @@ export class Lineage {
     this.#noteRival(yields ? ours : theirs, number);
     if (!yields) return [ours, theirs];
     this.#rivals.delete(nameOf(theirs));
+    this.#left = ours;
     return [theirs, ours];
+  }
+
+  /** The publisher that has been left, told once. */
+  takeLeft(): Uint8Array | undefined {
+    const left = this.#left;
+    this.#left = undefined;
+    return left;
+  }
+
+  /** This content is of the line that has been left; it has just gone from the buffer. */
+  leave(number: WindowNumber, version: ContentVersion): void {
+    this.#refused.set(number, (this.#refused.get(number) ?? new Set()).add(version));
+    this.#choices.delete(number);
   }
 
   #noteContradiction(pair: string): void {
@@ -171,6 +188,7 @@ export class Lineage {
     this.#firstMs ??= nowMs;
     const known = this.#choices.get(number);
     if (known && nowMs - known.sinceMs >= PATIENCE_MS) this.#refused.delete(number);
+    if (known?.version !== undefined && this.#isAgreed(number, known.version)) return false;
     const claims = this.#claims(number);
     const [best] = claims;
     if (best === undefined) {
@@ -210,7 +228,8 @@ export class Lineage {
     const { buffer, nowMs, neighbours } = this.#context;
     const choice = this.#choices.get(number);
     if (choice?.version === undefined || buffer.get(number) || nowMs - choice.chosenMs < UNPROVEN_MS) return false;
-    const naming = [...neighbours.values()].filter(({ map }) => map.get(number)?.version === choice.version);
+    if (this.#isAgreed(number, choice.version)) return false;
+    const naming = neighbours.values().filter(({ map }) => map.get(number)?.version === choice.version);
     if (!naming.some(hasAsked) || this.#claims(number).every(({ version }) => version === choice.version)) return false;
     for (const neighbour of naming.filter(hasAsked)) neighbour.emptyClaims += 1;
     const unproven = this.#unproven.get(number) ?? new Set();
@@ -223,20 +242,33 @@ export class Lineage {
 
   /** Numbers whose choice is open, or may have been wrong. */
   undecided(): readonly WindowNumber[] {
-    return [...this.#choices.keys()].filter((number) => !this.#context.buffer.get(number));
+    return this.#choices.numbers.filter((number) => !this.#context.buffer.get(number));
   }
 
   forgetBelow(number: WindowNumber): void {
-    for (const known of this.#choices.keys()) if (known < number) this.#choices.delete(known);
+    this.#choices.dropBelow(number);
     for (const known of this.#refused.keys()) if (known < number) this.#refused.delete(known);
     for (const known of this.#unproven.keys()) if (known < number) this.#unproven.delete(known);
+  }
+
+  /** The usual case, seen at one look: somebody names this content, and nobody another one. */
+  #isAgreed(number: WindowNumber, version: ContentVersion): boolean {
+    if (this.#refused.has(number) || this.#unproven.has(number)) return false;
+    let isNamed = false;
+    for (const { map } of this.#context.neighbours.values()) {
+      const named = map.get(number)?.version;
+      if (named === undefined) continue;
+      if (named !== version) return false;
+      isNamed = true;
+    }
+    return isNamed;
   }
 
   /** What neighbours name, the best first. What seems to be made up counts only where nobody names anything else. */
   #claims(number: WindowNumber): readonly Claim[] {
     const claims = new Map<ContentVersion, Claim>();
     const unproven = this.#unproven.get(number);
-    const naming = [...this.#context.neighbours.values()].filter(({ map }) => map.get(number)?.version !== undefined);
+    const naming = this.#context.neighbours.values().filter(({ map }) => map.get(number)?.version !== undefined);
     const believed = naming.filter(({ map, trusted }) => trusted && !unproven?.has(map.get(number)?.version ?? 0));
     for (const neighbour of believed.length > 0 ? believed : naming) {
       const version = neighbour.map.get(number)?.version;
@@ -253,27 +285,19 @@ export class Lineage {
 
   /** The newest window that both have is not another one. To whom it holds the same, a peer does not name its version again. */
   #isKin({ map }: Neighbour, number: WindowNumber): boolean {
-    let isKin = false;
-    for (const window of this.#context.buffer.windows()) {
-      if (window.number < number && map.get(window.number)) isKin = map.has(window.number, window.version);
-    }
-    return isKin;
+    const common = this.#context.buffer.newestBelow(number, (window) => map.get(window.number) !== undefined);
+    return common !== undefined && map.has(common.number, common.version);
   }
 
   /** A neighbour is of our line, and may get this window too. */
   #hasKin(number: WindowNumber): boolean {
-    return [...this.#context.neighbours.values()].some((neighbour) => this.#relationTo(neighbour, number) === true);
+    return this.#context.neighbours.values().some((neighbour) => this.#relationTo(neighbour, number) === true);
   }
 
   /** Whether the neighbour has our content of the newest window of which it has named one; undefined before it has. */
   #relationTo({ map }: Neighbour, number: WindowNumber): boolean | undefined {
-    let isKin: boolean | undefined;
-    for (const window of this.#context.buffer.windows()) {
-      if (window.number >= number) break;
-      const version = map.get(window.number)?.version;
-      if (version !== undefined) isKin = version === window.version;
-    }
-    return isKin;
+    const named = this.#context.buffer.newestBelow(number, (window) => map.get(window.number)?.version !== undefined);
+    return named && map.get(named.number)?.version === named.version;
   }
 }
 

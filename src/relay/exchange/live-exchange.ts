@@ -15,8 +15,9 @@
  * `Revocations` (signers whose authority ends), `Announcer` (maps and news), `Publication` and `WindowShares` (a publisher's new windows),
  * `StreamDescription` (script metadata), `Uploader` (serving), `Requester` (asking), `Receiver` (verifying), `Delivery` (playing in order, starting,
  * skipping), `Lineage` (which content, where publishers differ). Among several publishers: `FellowPublishers` (who deals out what), `SwarmOutlook`,
- * `Survey` and `ConflictWatch` (what others make).
+ * `Survey` and `ConflictWatch` (what others make). `NeighbourChoice` says who stays; `SecondStage` finds other neighbours when these fail.
  */
+import { sameBytes } from '../../kernel/bytes.js';
 import type { DisconnectReason, Input, Protocol } from '../../kernel/protocol.js';
 import type { Bytes, ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
 import { Announcer } from './announcer.js';
@@ -28,13 +29,17 @@ import { FellowPublishers } from './fellow-publishers.js';
 import { Lineage } from './lineage.js';
 import { LIVE_VERSION, type LiveMessage } from './live-message.js';
 import type { LiveCommand, LiveEffect, LiveEvent, LiveTimer } from './live-protocol.js';
+import { certificateIn, withCertificate } from './manifest.js';
 import { Neighbour } from './neighbour.js';
+import { NeighbourChoice } from './neighbour-choice.js';
+import { PastOffences } from './past-offences.js';
 import { PendingWindows } from './pending-windows.js';
 import { Playout } from './playout.js';
 import { Publication } from './publication.js';
 import { Receiver } from './receiver.js';
 import { Requester } from './requester.js';
 import { Revocations } from './revocations.js';
+import { SecondStage } from './second-stage.js';
 import { StreamDescription } from './stream-description.js';
 import { Survey } from './survey.js';
 import { type Outlook, SwarmOutlook } from './swarm-outlook.js';
@@ -50,7 +55,16 @@ export interface LiveFigures {
   readonly bufferedMs: Milliseconds;
   readonly windowsDelivered: number;
   readonly windowsSkipped: number;
+  /** Of those delivered: with gaps; and the pieces that were missing in them. */
+  readonly windowsInPart: number;
+  readonly piecesMissed: number;
   readonly firstTimeouts: number;
+  /** How often the second stage of the timeout looked for other neighbours. */
+  readonly secondTimeouts: number;
+  /** Neighbours let go for others. */
+  readonly letGo: number;
+  /** Newcomers for which there was no room. */
+  readonly turnedAway: number;
   readonly duplicateBytes: Bytes;
   readonly fromPublishersBytes: Bytes;
   readonly fromPeersBytes: Bytes;
@@ -67,7 +81,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   readonly #context: ExchangeContext;
   readonly #playout: Playout;
   readonly #pending = new PendingWindows();
-  readonly #shares = new WindowShares();
+  readonly #shares: WindowShares;
   readonly #announcer: Announcer;
   readonly #publication: Publication;
   readonly #description: StreamDescription;
@@ -80,8 +94,13 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   readonly #fellows: FellowPublishers;
   readonly #watch: ConflictWatch;
   readonly #survey: Survey;
+  readonly #choice: NeighbourChoice;
+  readonly #pastOffences = new PastOffences();
+  readonly #secondStage: SecondStage;
   readonly #outlook: SwarmOutlook;
   #lastTickMs: Milliseconds | undefined;
+  /** Before this time no neighbour can have been silent, or have read nothing, for too long. */
+  #stuckFromMs: Milliseconds = 0;
   /** Everything that speaks of windows below this one has been forgotten. */
   #prunedTail: WindowNumber = 0;
 
@@ -89,6 +108,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     const context = new ExchangeContext(options);
     this.#context = context;
     this.#playout = new Playout(options.parameters, context.buffer, (after, before) => context.isAnnounced(after, before));
+    this.#shares = new WindowShares(options.parameters.revealMs);
     this.#announcer = new Announcer(context, this.#shares);
     this.#lineage = new Lineage(context);
     this.#fellows = new FellowPublishers(context);
@@ -104,6 +124,8 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#receiver = new Receiver(parts);
     this.#revocations = new Revocations({ ...parts, description: this.#description, shares });
     this.#delivery = new Delivery({ ...parts, playout: this.#playout });
+    this.#choice = new NeighbourChoice({ context, playout: this.#playout, shares });
+    this.#secondStage = new SecondStage(context, this.#playout, this.#choice);
   }
 
   handle(input: Input<LiveMessage, LiveCommand, LiveTimer>, nowMs: Milliseconds): readonly LiveEffect[] {
@@ -119,13 +141,18 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#context.nowMs = nowMs;
     const { neighbours, buffer, isPublisher, parameters } = this.#context;
     const { duplicateBytes, fromPublishersBytes, fromPeersBytes, badPieces } = this.#receiver;
-    const { windowsDelivered, windowsSkipped, stalls, delayMs, bufferedMs } = this.#delivery;
+    const { windowsDelivered, windowsSkipped, windowsInPart, piecesMissed, stalls, delayMs, bufferedMs } = this.#delivery;
     return {
       neighbours: neighbours.size,
       bufferedMs: isPublisher ? buffer.count * parameters.windowMs : bufferedMs,
       windowsDelivered: isPublisher ? this.#publication.windowsPublished : windowsDelivered,
       windowsSkipped,
+      windowsInPart,
+      piecesMissed,
       firstTimeouts: this.#requester.firstTimeouts,
+      secondTimeouts: this.#secondStage.count,
+      letGo: this.#choice.letGoCount,
+      turnedAway: this.#choice.turnedAwayCount,
       duplicateBytes,
       fromPublishersBytes,
       fromPeersBytes,
@@ -148,7 +175,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       case 'timer':
         return this.#onTimer(input.timer);
       case 'peer-up':
-        return this.#onPeerUp(input.peer);
+        return this.#onPeerUp(input);
       case 'peer-down':
         return this.#onPeerDown(input.peer);
       case 'peer-blocked':
@@ -188,7 +215,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#outlook.begin();
     this.#context.schedule('tick', parameters.tickMs);
     this.#context.schedule('map', parameters.mapPeriodMs);
-    this.#context.connect(parameters.targetNeighbours);
+    this.#choice.begin();
   }
 
   #authorise(certificate: Certificate | null): void {
@@ -207,8 +234,9 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#requester.onTimeout(Number(window), Number(piece));
   }
 
-  #onPeerUp(peer: ConnectionId): void {
-    const neighbour = new Neighbour(peer, this.#context.nowMs);
+  #onPeerUp({ peer, peerId, addressBlock }: Input<LiveMessage, LiveCommand, LiveTimer> & { kind: 'peer-up' }): void {
+    const neighbour = new Neighbour(peer, this.#context.nowMs, { peerId, addressBlock });
+    this.#pastOffences.recall(neighbour, this.#context.nowMs);
     this.#context.neighbours.set(peer, neighbour);
     const { isPublisher } = this.#context;
     this.#context.send(neighbour, { kind: 'hello', version: LIVE_VERSION, publisher: isPublisher, rank: this.#fellows.rank });
@@ -221,6 +249,9 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     const neighbour = this.#context.neighbours.get(peer);
     if (!neighbour) return;
     this.#context.neighbours.delete(peer);
+    this.#pastOffences.note(neighbour, this.#context.nowMs);
+    this.#secondStage.noteLoss(neighbour);
+    this.#choice.dropPeer(peer);
     this.#shares.dropPeer(peer);
     this.#uploader.dropPeer(neighbour);
     this.#requester.dropPeer(neighbour);
@@ -251,10 +282,12 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     if (message.kind === 'hello') return this.#onHello(neighbour, message);
     if (!neighbour.greeted) return this.#context.accuse(neighbour, `${message.kind} before hello`);
     switch (message.kind) {
+      case 'have':
+        return this.#onHave(neighbour, message);
       case 'map':
         return this.#onMap(neighbour, message);
       case 'manifest':
-        return this.#onManifest(neighbour, message.bytes, message.ageMs);
+        return this.#onManifest(neighbour, message);
       case 'piece':
         if (this.#survey.takesPiece(neighbour, message.window, message.piece, message.payload)) return;
         return this.#receiver.onPiece(neighbour, message.window, message.piece, message.payload);
@@ -274,10 +307,33 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     }
   }
 
-  #onManifest(neighbour: Neighbour, bytes: Uint8Array, ageMs: Milliseconds): void {
-    if (this.#publication.takes(neighbour, bytes) || this.#watch.takes(neighbour, bytes)) return;
+  #onManifest(neighbour: Neighbour, { bytes: sentBytes, ageMs, short }: LiveMessage & { kind: 'manifest' }): void {
+    const known = neighbour.heardCertificate;
+    if (short && !known) return this.#context.accuse(neighbour, 'leaves out a certificate that it has never sent');
+    const bytes = short && known ? withCertificate(sentBytes, known) : sentBytes;
+    if (!short) neighbour.heardCertificate = certificateIn(bytes) ?? known;
+    if (this.#publication.takes(neighbour, bytes)) return;
+    if (this.#watch.takes(neighbour, bytes)) return this.#leaveLine();
     if (this.#context.isPublisher && this.#survey.takesManifest(neighbour, bytes)) return;
     this.#receiver.onManifest(neighbour, bytes, ageMs, this.#delivery.lowestWanted);
+  }
+
+  /** What is here of the line that has just been left, and not played, would be played between windows of the other one; where that has it too, it goes. */
+  #leaveLine(): void {
+    const left = this.#lineage.takeLeft();
+    const { buffer, neighbours, isPublisher } = this.#context;
+    if (!left || isPublisher) return;
+    const playedOut = this.#playout.lastDelivered?.number ?? -1;
+    for (const { number, manifest } of [...buffer.windows()]) {
+      if (number <= playedOut || !sameBytes(this.#context.signerOf(manifest), left)) continue;
+      const isElsewhere = neighbours.values().some(({ map }) => (map.get(number)?.version ?? manifest.version) !== manifest.version);
+      if (!isElsewhere) continue;
+      buffer.remove(number);
+      this.#lineage.leave(number, manifest.version);
+      this.#requester.startOver(number);
+      for (const neighbour of neighbours.values()) neighbour.news.delete(number);
+      this.#follow(number);
+    }
   }
 
   #onHello(neighbour: Neighbour, { version, publisher, rank }: LiveMessage & { kind: 'hello' }): void {
@@ -285,17 +341,28 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     neighbour.greeted = true;
     neighbour.publisher = publisher;
     neighbour.rank = rank;
+    this.#choice.onHello(neighbour);
+  }
+
+  #onHave(neighbour: Neighbour, { window, pieces }: LiveMessage & { kind: 'have' }): void {
+    const { map, onAir } = neighbour;
+    const told = map.spellOut(window, pieces);
+    if (told) this.#onMap(neighbour, { kind: 'map', full: false, onAir, windows: [told] });
   }
 
   #onMap(neighbour: Neighbour, map: LiveMessage & { kind: 'map' }): void {
     if (this.#context.isPublisher) this.#fellows.onMap(neighbour, map.windows);
-    neighbour.map.update(map.full, map.tail, map.windows);
+    this.#context.takeMap(neighbour, map);
     neighbour.onAir = map.onAir === true;
+    const isCredible = this.#context.isPublisher ? this.#publication.areCredible(map.windows) : map.windows.length > 0;
+    if (isCredible) neighbour.lastToldMs = this.#context.nowMs;
     this.#delivery.noteMap();
     this.#outlook.onMap(neighbour, map.windows);
     this.#watch.onMap(neighbour, map.windows);
     if (this.#context.isPublisher) return this.#publication.onMap(map.windows);
+    const playedOut = this.#playout.lastDelivered?.number ?? -1;
     for (const { number } of map.windows) {
+      if (number <= playedOut) continue;
       this.#follow(number);
       this.#requester.onNews(neighbour, number);
     }
@@ -311,7 +378,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     const { parameters, nowMs, neighbours, buffer, isPublisher } = this.#context;
     this.#context.schedule('tick', parameters.tickMs);
     this.#lastTickMs = nowMs;
-    for (const neighbour of neighbours.values()) this.#dropIfStuck(neighbour);
+    if (nowMs >= this.#stuckFromMs) this.#dropStuck();
     if (buffer.tail !== this.#prunedTail) {
       this.#prunedTail = buffer.tail;
       this.#shares.forgetBelow(buffer.tail);
@@ -319,14 +386,25 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       for (const neighbour of neighbours.values()) neighbour.forgetBelow(buffer.tail);
     }
     if (isPublisher) return;
+    const playedOut = this.#playout.lastDelivered?.number ?? -1;
     for (const number of this.#lineage.undecided()) {
+      if (number <= playedOut) continue;
       if (this.#lineage.giveUpUnproven(number, ({ id }) => this.#pending.hasAsked(number, id))) this.#requester.startOver(number);
       this.#follow(number);
     }
     this.#delivery.skipIfHopeless();
+    this.#secondStage.check();
+    this.#choice.check();
     this.#delivery.prune();
     this.#requester.askForManifests();
     this.#context.planDue = true;
+  }
+
+  #dropStuck(): void {
+    const { nowMs, parameters, neighbours } = this.#context;
+    for (const neighbour of neighbours.values()) this.#dropIfStuck(neighbour);
+    const since = neighbours.values().map(({ lastHeardMs, blockedSinceMs }) => Math.min(lastHeardMs, blockedSinceMs ?? nowMs));
+    this.#stuckFromMs = Math.min(nowMs, ...since) + parameters.silentMs;
   }
 
   #dropIfStuck(neighbour: Neighbour): void {

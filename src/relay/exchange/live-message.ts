@@ -3,8 +3,8 @@
  *
  * | type | message  | body                                                                                                  |
  * |------|----------|-------------------------------------------------------------------------------------------------------|
- * | 0    | hello    | version u8 (2), flags u8 (bit 0: holds the source), rank u32: drawn at random, orders publishers        |
- * | 1    | map      | flags u8 (bit 0: it replaces all that was said before; bit 1: publishing), tail u32, entries to the end |
+ * | 0    | hello    | version u8 (3), flags u8 (bit 0: holds the source), rank u32: drawn at random, orders publishers        |
+ * | 1    | map      | flags u8 (bit 0: it replaces all that was said before; bit 1: publishing; bit 2: no tail follows), tail u32, entries to the end |
  * | 2    | request  | flags u8 (bit 0: send the manifest first), window u32, patience u16 ms, pieces u16… to the end          |
  * | 3    | manifest | age u32 ms since the window was cut, manifest to the end                                               |
  * | 4    | piece    | window u32, piece u16, payload to the end                                                              |
@@ -13,6 +13,8 @@
  * | 7    | info     | signed stream info to the end                                                                          |
  * | 8    | revocations | signed revocation list to the end                                                                   |
  * | 9    | dissent  | signed dissent to the end                                                                               |
+ * | 10   | have     | window u32, of which the details were told before; pieces u16… to the end, none: all of it              |
+ * | 11   | manifest | the same as 3 without its certificate, which is the one of the last manifest that came with one          |
  *
  * A map entry is a run of windows or one window in part. Its first byte says which:
  * 0: run, all pieces held: first window u32, count u8, then per window u16 = piece count | 0x8000 when it holds a key frame, and u32 = content
@@ -27,10 +29,10 @@ import type { Codec } from '../../kernel/ports.js';
 import type { Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import { type ContentVersion, PIECES_MAX } from './manifest.js';
 
-export const LIVE_VERSION = 2;
+export const LIVE_VERSION = 3;
 /** Windows one map may speak of; a buffer holds far fewer. */
 export const MAP_WINDOWS_MAX = 1024;
-/** Pieces one request, cancel or refusal may name. */
+/** Pieces one request, cancel, refusal or have may name. */
 export const PIECES_PER_MESSAGE_MAX = 512;
 
 /** What a peer says it holds of one window. `held` null: all of it. `pieceCount` 0: unknown, ask for the manifest. */
@@ -50,9 +52,12 @@ export type LiveMessage =
       readonly full: boolean;
       /** The sender has the source and makes windows of it, or is about to. */
       readonly onAir?: boolean;
-      readonly tail: WindowNumber;
+      /** Windows below it are gone at the sender; left out: as said before. */
+      readonly tail?: WindowNumber;
       readonly windows: readonly WindowAvailability[];
     }
+  /** A map of one window in fewer bytes, for whom its details have been told. No pieces: all of it. */
+  | { readonly kind: 'have'; readonly window: WindowNumber; readonly pieces: readonly PieceIndex[] }
   | {
       readonly kind: 'request';
       readonly window: WindowNumber;
@@ -61,7 +66,13 @@ export type LiveMessage =
       /** How long the asker will wait; an uploader that cannot do it in time says so instead of queueing. */
       readonly patienceMs: Milliseconds;
     }
-  | { readonly kind: 'manifest'; readonly ageMs: Milliseconds; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'manifest';
+      readonly ageMs: Milliseconds;
+      readonly bytes: Uint8Array;
+      /** Its certificate is left out: the receiver has had it with an earlier manifest. */
+      readonly short?: boolean;
+    }
   | { readonly kind: 'piece'; readonly window: WindowNumber; readonly piece: PieceIndex; readonly payload: Uint8Array }
   | { readonly kind: 'cancel'; readonly window: WindowNumber; readonly pieces: readonly PieceIndex[] }
   | {
@@ -77,6 +88,7 @@ export type LiveMessage =
 
 const MAP_FULL = 1;
 const MAP_ON_AIR = 2;
+const MAP_WITHOUT_TAIL = 4;
 const KEY_BIT = 0x8000;
 const UINT16_MAX = 0xffff;
 
@@ -84,6 +96,7 @@ const UINT16_MAX = 0xffff;
 export const TRAFFIC_KIND = {
   hello: 'control',
   map: 'map',
+  have: 'map',
   request: 'request',
   manifest: 'manifest',
   piece: 'media',
@@ -115,7 +128,11 @@ function encodeLiveMessage(message: LiveMessage): Uint8Array {
       return writePieces(writer.uint16(Math.min(UINT16_MAX, message.patienceMs)), message.pieces);
     }
     case 'manifest':
-      return new ByteWriter(5 + message.bytes.length).uint8(3).uint32(Math.min(message.ageMs, 0xffff_ffff)).bytes(message.bytes).finish();
+      return new ByteWriter(5 + message.bytes.length)
+        .uint8(message.short ? 11 : 3)
+        .uint32(Math.min(message.ageMs, 0xffff_ffff))
+        .bytes(message.bytes)
+        .finish();
     case 'piece':
       return new ByteWriter(7 + message.payload.length)
         .uint8(4)
@@ -136,6 +153,8 @@ function encodeLiveMessage(message: LiveMessage): Uint8Array {
       return new ByteWriter(1 + message.bytes.length).uint8(7).bytes(message.bytes).finish();
     case 'revocations':
       return new ByteWriter(1 + message.bytes.length).uint8(8).bytes(message.bytes).finish();
+    case 'have':
+      return writePieces(new ByteWriter(5 + message.pieces.length * 2).uint8(10).uint32(message.window), message.pieces);
     case 'dissent':
       return new ByteWriter(1 + message.bytes.length).uint8(9).bytes(message.bytes).finish();
   }
@@ -147,8 +166,9 @@ function writePieces(writer: ByteWriter, pieces: readonly PieceIndex[]): Uint8Ar
 }
 
 /** Folds windows that follow each other and are held whole into runs. */
-function encodeMap(flags: number, tail: WindowNumber, windows: readonly WindowAvailability[]): Uint8Array {
-  const writer = new ByteWriter(64).uint8(1).uint8(flags).uint32(tail);
+function encodeMap(flags: number, tail: WindowNumber | undefined, windows: readonly WindowAvailability[]): Uint8Array {
+  const writer = new ByteWriter(64).uint8(1).uint8(flags | (tail === undefined ? MAP_WITHOUT_TAIL : 0));
+  if (tail !== undefined) writer.uint32(tail);
   let at = 0;
   while (at < windows.length) {
     const first = windows[at];
@@ -231,6 +251,12 @@ function decodeBody(type: number, reader: ByteReader): LiveMessage | Malformed {
       return { kind: 'revocations', bytes: reader.rest() };
     case 9:
       return { kind: 'dissent', bytes: reader.rest() };
+    case 10: {
+      const window = reader.uint32();
+      return withPieces(reader, (pieces) => ({ kind: 'have', window, pieces }));
+    }
+    case 11:
+      return { kind: 'manifest', ageMs: reader.uint32(), bytes: reader.rest(), short: true };
     default:
       return new Malformed(`live message of unknown type ${type}`);
   }
@@ -251,14 +277,14 @@ function withPieces(reader: ByteReader, make: (pieces: readonly PieceIndex[]) =>
 
 function decodeMap(reader: ByteReader): LiveMessage | Malformed {
   const flags = reader.uint8();
-  const tail = reader.uint32();
+  const said = (flags & MAP_WITHOUT_TAIL) === 0 ? { tail: reader.uint32() } : {};
   const windows: WindowAvailability[] = [];
   while (reader.ok && reader.remainingBytes > 0) {
     const entry = decodeEntry(reader, windows);
     if (entry) return entry;
     if (windows.length > MAP_WINDOWS_MAX) return new Malformed(`map of more than ${MAP_WINDOWS_MAX} windows`);
   }
-  return { kind: 'map', full: (flags & MAP_FULL) !== 0, ...((flags & MAP_ON_AIR) === 0 ? {} : { onAir: true }), tail, windows };
+  return { kind: 'map', full: (flags & MAP_FULL) !== 0, ...((flags & MAP_ON_AIR) === 0 ? {} : { onAir: true }), ...said, windows };
 }
 
 /** Appends the windows of one entry, or says what is wrong with it. */

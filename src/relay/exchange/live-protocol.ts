@@ -2,10 +2,12 @@
  * What a live exchange can be told, what it reports, and the names of its timers; its messages stand in `live-message.ts`.
  */
 import type { Effect } from '../../kernel/protocol.js';
-import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { Bytes, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { Gap } from '../../media/holed-window.js';
 import type { Certificate } from './certificate.js';
 import type { LiveMessage } from './live-message.js';
 import type { Manifest, WindowContent } from './manifest.js';
+import type { SecondStageCause } from './second-stage.js';
 
 export type LiveCommand =
   /** A publisher's cutter has finished a window. */
@@ -27,11 +29,17 @@ export type LiveCommand =
   | { readonly kind: 'start' };
 
 export type LiveEvent =
-  /** The next window of the stream, whole and verified. Its `discontinuity` is also set where the stream goes over to another publisher's content. */
+  /**
+   * The next window of the stream, verified. Its `discontinuity` is also set where the stream goes over to another publisher's content.
+   * `gaps`: what was missing of the window as it was signed, as a rule nothing. `bytes` and key marks are then what its container's mender made of
+   * it, and `lossOffsets` says where in `bytes` something is missing right before.
+   */
   | {
       readonly kind: 'window';
       readonly manifest: Manifest;
       readonly bytes: Uint8Array;
+      readonly gaps: readonly Gap[];
+      readonly lossOffsets: readonly Bytes[];
       readonly delayMs: Milliseconds;
       readonly publisher: Uint8Array;
     }
@@ -47,6 +55,8 @@ export type LiveEvent =
   | { readonly kind: 'conflict'; readonly number: WindowNumber; readonly publishers: readonly [Uint8Array, Uint8Array] }
   /** Windows are refused because of their certificate's dates. Said once: it may be the clock of this machine that is wrong. */
   | { readonly kind: 'clock-doubt'; readonly certificate: Certificate; readonly wallMs: Milliseconds }
+  /** The neighbourhood failed this viewer: it looks for others. */
+  | { readonly kind: 'second-stage'; readonly cause: SecondStageCause }
   /** A newer list of withdrawn keys, verified: worth keeping for the next run. */
   | { readonly kind: 'revocations'; readonly bytes: Uint8Array };
 

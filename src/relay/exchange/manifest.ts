@@ -23,7 +23,7 @@
  * Every piece but the last has the channel's piece size. Channel id and number under the signature keep a window of another channel or
  * another time from being passed off as this one (peers sheet 2.4). Whether the certificate is any good is `Authority`'s to say.
  */
-import { ByteReader, ByteWriter } from '../../kernel/bytes.js';
+import { ByteReader, ByteWriter, copyOf } from '../../kernel/bytes.js';
 import { invariant, Malformed } from '../../kernel/errors.js';
 import type { Hasher, Signer } from '../../kernel/ports.js';
 import type { Bytes, InfoHash, Milliseconds, WindowNumber } from '../../kernel/units.js';
@@ -62,7 +62,7 @@ export interface Manifest {
   readonly signer: Uint8Array | null;
   /** What the owner gave that publisher. */
   readonly certificate: Certificate | null;
-  /** The whole manifest as it travels, signature included. */
+  /** The whole manifest, certificate and signature included. */
   readonly bytes: Uint8Array;
 }
 
@@ -173,6 +173,31 @@ export function decodeManifest(bytes: Uint8Array, pieceBytes: Bytes): Manifest |
   const contents = { sizeBytes, keyMarks, pieceHashes, version: contentVersion(pieceHashes) };
   const signer = certificate?.key ?? null;
   return { number, previous, discontinuity, startMs, durationMs, ...contents, signer, certificate, bytes };
+}
+
+/** The certificate that stands in a manifest, unread; undefined where there is none. */
+export function certificateIn(bytes: Uint8Array): Uint8Array | undefined {
+  const isDelegated = ((bytes[1] ?? 0) & FLAG_DELEGATED) !== 0;
+  const atByte = bytes.length - SIGNATURE_BYTES - CERTIFICATE_BYTES;
+  return isDelegated && atByte >= FIXED_BYTES ? copyOf(bytes.subarray(atByte, atByte + CERTIFICATE_BYTES)) : undefined;
+}
+
+/** A manifest as it travels to whom its certificate is known. */
+export function withoutCertificate(bytes: Uint8Array): Uint8Array {
+  const contents = bytes.subarray(0, bytes.length - SIGNATURE_BYTES - CERTIFICATE_BYTES);
+  return joined(contents, bytes.subarray(bytes.length - SIGNATURE_BYTES));
+}
+
+/** The whole of it again; of something that never was a manifest, something that is none either. */
+export function withCertificate(bytes: Uint8Array, certificate: Uint8Array): Uint8Array {
+  const atByte = Math.max(0, bytes.length - SIGNATURE_BYTES);
+  return joined(bytes.subarray(0, atByte), certificate, bytes.subarray(atByte));
+}
+
+function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  const writer = new ByteWriter(parts.reduce((sum, part) => sum + part.length, 0));
+  for (const part of parts) writer.bytes(part);
+  return writer.finish();
 }
 
 /** The size of one piece of the window. */

@@ -1,16 +1,21 @@
 /**
- * What is missing and could be asked for now: every piece that somebody holds, and that is neither here nor on its way.
+ * What is missing and could be asked for now: every piece that is neither here nor on its way, and that somebody holds who may be asked now.
  */
-import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import { covers } from './buffer-map.js';
 import type { Downloads } from './downloads.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
-import { pieceSizeBytes } from './manifest.js';
+import type { WindowAvailability } from './live-message.js';
+import { type ContentVersion, pieceSizeBytes } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import { EARLY_PIECES_MAX, type PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
-import { deadlineClass, type Need } from './scheduler.js';
+import { deadlineClass, isFree, isHandy, type Need } from './scheduler.js';
 import type { BufferedWindow } from './window-buffer.js';
+
+/** A piece that no neighbour shows is asked of a publisher, which may not have shown it to us yet, when the player has so little left. */
+const RESCUE_SLACK_MS: Milliseconds = 150;
 
 /** What the list of needs is made from. */
 export interface NeedsView {
@@ -27,43 +32,141 @@ interface Want {
   readonly window: BufferedWindow | undefined;
   /** Windows that come before it and after the playhead. */
   readonly windowsAhead: number;
+  /** Who speaks of the content that is wanted, and what each says of it. */
   readonly holders: readonly Neighbour[];
+  readonly claims: readonly WindowAvailability[];
 }
 
 /** From the window to be played next on, whatever anybody announces, as far as the buffer reaches. */
 export function listNeeds(view: NeedsView): readonly Need[] {
   const { context, playout } = view;
-  const neighbours = [...context.neighbours.values()];
+  const neighbours = context.neighbours.values();
   const needs: Need[] = [];
-  for (const [windowsAhead, number] of announcedFrom(playout.next ?? 0, neighbours, context.parameters.bufferWindows).entries()) {
+  if (isNothingOffered(view)) return needs;
+  const free = neighbours.filter((neighbour) => isFree(neighbour, context.nowMs));
+  if (free.length === 0) return needs;
+  const handy = free.filter(isHandy);
+  const first = playout.next ?? 0;
+  const numbers = announcedFrom(first, context);
+  // Nobody speaks of the window that the player waits for, and of a later one they do.
+  if (playout.lastDelivered && (numbers[0] ?? first) > first)
+    addNeeds({ number: first, window: undefined, windowsAhead: 0, holders: [], claims: [] }, view, needs);
+  for (let windowsAhead = 0; windowsAhead < numbers.length; windowsAhead++) {
+    const number = numbers[windowsAhead] as WindowNumber;
     const window = context.buffer.get(number);
-    if (window?.complete || (!window && (view.pending.full || view.lineage.waits(number)))) continue;
-    const holders = neighbours.filter((neighbour) => view.lineage.has(neighbour, number));
-    addNeeds({ number, window, windowsAhead, holders }, view, needs);
+    if (window ? isUnderWay(window, view.downloads) : view.pending.full || view.lineage.waits(number)) continue;
+    const isRescued = deadlineClass(windowsAhead) === 0 && slackOf(number, windowsAhead, view) <= RESCUE_SLACK_MS;
+    if (window && !isRescued && !isOffered(window, context, view.downloads)) continue;
+    const version = view.lineage.of(number);
+    if (deadlineClass(windowsAhead) > 0 && !handy.some(({ map }) => hasMissing(map.claim(number, version), window, view.downloads)))
+      continue;
+    addNeeds({ number, window, windowsAhead, ...claimsOf(number, neighbours, version) }, view, needs);
   }
   return needs;
 }
 
-/** Numbers that somebody speaks of, the lowest first. Between two of them there may be none: numbers jump when a publisher restarts. */
-function announcedFrom(first: WindowNumber, neighbours: readonly Neighbour[], countMax: number): readonly WindowNumber[] {
-  const numbers = new Set<WindowNumber>();
-  for (const neighbour of neighbours) for (const number of neighbour.map.numbers()) if (number >= first) numbers.add(number);
-  return [...numbers].sort((a, b) => a - b).slice(0, countMax);
+/**
+ * Whatever is neither here nor on its way, nobody has ever claimed to hold: the usual case, seen without a look at any neighbour. What the player is about to
+ * lack may be asked of a publisher that has not claimed it.
+ */
+function isNothingOffered(view: NeedsView): boolean {
+  const { context, playout, downloads } = view;
+  const { buffer, newestTold, parameters } = context;
+  const first = playout.next ?? 0;
+  if (newestTold - first >= parameters.bufferWindows || slackOf(first, 0, view) <= RESCUE_SLACK_MS) return false;
+  for (let number = first; number <= newestTold; number++) {
+    const window = buffer.get(number);
+    if (!window || (!isUnderWay(window, downloads) && isOffered(window, context, downloads))) return false;
+  }
+  return true;
 }
 
-function addNeeds({ number, window, windowsAhead, holders }: Want, view: NeedsView, needs: Need[]): void {
+/** Some neighbour has claimed a piece of it that is neither here nor on its way. */
+function isOffered(window: BufferedWindow, { neighbours }: ExchangeContext, downloads: Downloads): boolean {
+  const { number, held } = window;
+  const offered = window.offered(() =>
+    neighbours
+      .values()
+      .flatMap(({ map }) => map.get(number) ?? [])
+      .map((claim) => claim.held),
+  );
+  for (let piece = 0; piece < held.length; piece++)
+    if (offered.has(piece) && !held.has(piece) && !downloads.get(number, piece)) return true;
+  return false;
+}
+
+/** Each piece of it is here or has been asked for. */
+function isUnderWay({ number, missingCount }: BufferedWindow, downloads: Downloads): boolean {
+  return missingCount === 0 || downloads.countOf(number) >= missingCount;
+}
+
+/** Whether this claim names a piece that is neither here nor on its way. */
+function hasMissing(claim: WindowAvailability | undefined, window: BufferedWindow | undefined, downloads: Downloads): boolean {
+  const held = claim?.held;
+  if (!window || !held) return claim !== undefined;
+  for (let piece = 0; piece < window.held.length; piece++)
+    if (held.has(piece) && !window.held.has(piece) && !downloads.get(window.number, piece)) return true;
+  return false;
+}
+
+function claimsOf(
+  number: WindowNumber,
+  neighbours: readonly Neighbour[],
+  version: ContentVersion | undefined,
+): Pick<Want, 'holders' | 'claims'> {
+  const holders: Neighbour[] = [];
+  const claims: WindowAvailability[] = [];
+  for (const neighbour of neighbours) {
+    const claim = neighbour.map.claim(number, version);
+    if (!claim) continue;
+    holders.push(neighbour);
+    claims.push(claim);
+  }
+  return { holders, claims };
+}
+
+/** Numbers that somebody speaks of, or that are here, the lowest first. Between two of them there may be none: numbers jump when a publisher restarts. */
+function announcedFrom(first: WindowNumber, { newestTold, neighbours, buffer, parameters }: ExchangeContext): readonly WindowNumber[] {
+  const countMax = parameters.bufferWindows;
+  const isSpokenOf = (number: WindowNumber): boolean =>
+    buffer.get(number) !== undefined || neighbours.values().some(({ map }) => map.has(number));
+  const numbers: WindowNumber[] = [];
+  if (newestTold - first >= countMax) {
+    const all = new Set(neighbours.values().flatMap(({ map }) => map.numbersFrom(first)));
+    for (let window = buffer.after(first - 1); window; window = buffer.after(window.number)) all.add(window.number);
+    return [...all].sort((a, b) => a - b).slice(0, countMax);
+  }
+  // As a rule they lie close together: to look each one up is cheaper than to sort what all maps name.
+  for (let number = first; number <= newestTold && numbers.length < countMax; number++) if (isSpokenOf(number)) numbers.push(number);
+  return numbers;
+}
+
+function addNeeds({ number, window, windowsAhead, holders, claims }: Want, view: NeedsView, needs: Need[]): void {
   const { context, downloads, pending } = view;
   const { pieceBytes } = context.parameters;
   const slackMs = slackOf(number, windowsAhead, view);
-  const claimedCount = (): number => Math.max(1, ...holders.map((holder) => holder.map.get(number)?.pieceCount ?? 0));
+  const claimedCount = (): number => Math.max(1, ...claims.map(({ pieceCount }) => pieceCount));
+  const publishers = (): readonly Neighbour[] =>
+    context.neighbours.values().filter((neighbour) => view.lineage.isPublisherOf(neighbour, number));
   const pieceCount = window?.held.length ?? Math.min(EARLY_PIECES_MAX, claimedCount());
+  const isAmongOthers = context.neighbours.values().some(({ publisher }) => !publisher);
   for (let piece = 0; piece < pieceCount; piece++) {
     if (window?.held.has(piece) || pending.has(number, piece) || downloads.get(number, piece)) continue;
-    const having = holders.filter((holder) => holder.map.holds(number, piece));
-    if (having.length === 0) continue;
+    const showing = holders.filter((_, at) => covers(claims[at] as WindowAvailability, piece));
+    // Whoever may not be asked, because it owes as much as it may spoil, does not keep the rescue away.
+    const isShown = showing.some((holder) => holder.bearsAnother);
+    const having = isShown || slackMs > RESCUE_SLACK_MS ? showing : publishers().filter((publisher) => mayHave(publisher, number, piece));
+    if (!having.some((holder) => isFree(holder, context.nowMs))) continue;
     const sizeBytes = window ? pieceSizeBytes(window.manifest, piece, pieceBytes) : pieceBytes;
-    needs.push({ window: number, piece, sizeBytes, slackMs, deadlineClass: deadlineClass(windowsAhead), holders: having });
+    const dealt = isAmongOthers && having.every(({ publisher, map }) => publisher && !map.holdsAll(number));
+    needs.push({ window: number, piece, sizeBytes, slackMs, deadlineClass: deadlineClass(windowsAhead), dealt, holders: having });
   }
+}
+
+/** Not if it says that the window has fewer pieces. */
+function mayHave({ map }: Neighbour, number: WindowNumber, piece: PieceIndex): boolean {
+  const pieceCount = map.get(number)?.pieceCount ?? 0;
+  return pieceCount === 0 || piece < pieceCount;
 }
 
 /** Time until the player wants the window. Numbers that nobody has heard of take no time. */

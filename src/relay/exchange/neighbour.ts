@@ -4,6 +4,7 @@
 import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import { BufferMap } from './buffer-map.js';
 import type { LiveMessage } from './live-message.js';
+import type { ContentVersion } from './manifest.js';
 import { WaitTime } from './wait-time.js';
 
 /** Work a neighbour may cause: an honest one at 10 Mbit/s causes about a tenth of it. One unit is about ten microseconds here. */
@@ -12,6 +13,10 @@ const WORK_PER_SECOND = 2_000;
 const WORK_BURST = 20_000;
 /** Checking a signature costs as much as looking at this many pieces. */
 const SIGNATURE_WORK = 20;
+/** What a neighbour was sent so long ago counts half when it is decided whose turn it is. */
+const SERVED_HALF_LIFE_MS: Milliseconds = 4_000;
+/** So many whole maps that a neighbour owes are no accident any more. */
+export const MUTE_MAP_PERIODS = 4;
 /** Windows in a map are cheap each, but a map may name a thousand of them. */
 const WINDOWS_PER_WORK = 8;
 /** A neighbour that fails again and again is left alone for at most eight times as long as the first time. */
@@ -20,7 +25,10 @@ const REST_DOUBLINGS_MAX = 3;
 const REST_DOUBLINGS_UNPROVEN_MAX = 6;
 /** Pieces asked of one neighbour at most, whatever its speed. */
 const OUTSTANDING_MAX = 64;
+/** Of one that has sent nothing good yet. */
 const OUTSTANDING_UNPROVEN = 8;
+/** Of a viewer that has sent nothing good yet, or anything bad: two bad pieces end the acquaintance, and it shall not get in a third. */
+const OUTSTANDING_ON_TRIAL = 2;
 /** So many timeouts in a row are no accident any more. */
 const UNANSWERED_DOUBT = 2;
 /** Manifests asked of one neighbour whose answer is remembered to be awaited. */
@@ -33,13 +41,24 @@ const PROOF_WEIGHT = 1 / 4;
 /** `settled`: it came from elsewhere, or is not wanted any more. `other-content`: another content is wanted under the number than it was asked for. */
 export type CallOff = 'settled' | 'other-content';
 
+/** As the connection says, see there. */
+export interface NeighbourOrigin {
+  readonly peerId?: string | undefined;
+  readonly addressBlock?: string | undefined;
+}
+
 export class Neighbour {
   readonly id: ConnectionId;
+  /** Who it is, whatever the connection; absent where nobody says. */
+  readonly peerId: string | undefined;
+  /** What its site is likely to hold of the address space; its own id where that means nothing. */
+  readonly addressBlock: string;
+  readonly sinceMs: Milliseconds;
   readonly map = new BufferMap();
   readonly wait = new WaitTime();
   /** It said that it holds the source. Hearsay, used only to spare it. */
   publisher = false;
-  /** Of a publisher: the newest window that it has been shown as ours. */
+  /** The newest window of which it has been told. */
   shown: WindowNumber = -1;
   /** Of a publisher: how much later than ours its windows are shown, on average. */
   lagMs: Milliseconds = 0;
@@ -54,6 +73,8 @@ export class Neighbour {
   /** Since when its outgoing buffer on our side has been full. */
   blockedSinceMs: Milliseconds | undefined;
   lastHeardMs: Milliseconds;
+  /** When it last told of a window that it holds something of. */
+  lastToldMs: Milliseconds = Number.NEGATIVE_INFINITY;
   /** Its word counts when a start is chosen; lost by naming a start that nobody could send. */
   credible = true;
   /** Pieces that did not match their hash; two are enough for a ban. */
@@ -76,13 +97,25 @@ export class Neighbour {
   brokenPromises = 0;
   /** Pieces asked of it and still awaited. */
   outstanding = 0;
+  /** Of one on trial: pieces that are here and wait for the manifest that vouches for them. */
+  unverified = 0;
   /** It was busy: do not ask it again before this time. */
   busyUntilMs: Milliseconds = 0;
   mediaDownBytes: Bytes = 0;
+  /** When it last sent a piece that was wanted. */
+  lastPieceMs: Milliseconds = Number.NEGATIVE_INFINITY;
   mediaUpBytes: Bytes = 0;
+  #servedBytes: Bytes = 0;
+  #servedMs: Milliseconds = 0;
+  #firstServedMs: Milliseconds = Number.POSITIVE_INFINITY;
   /** Windows with news it has not been told yet; all in the buffer. */
   readonly news = new Set<WindowNumber>();
   lastNewsMs: Milliseconds = 0;
+  /** Windows of which it has been told the details, and of which content; as far back as the buffer reaches. */
+  readonly detailed = new Map<WindowNumber, ContentVersion>();
+  /** The last certificate that a manifest was sent to it with, and the last that came with one of its own. */
+  toldCertificate: Uint8Array | undefined;
+  heardCertificate: Uint8Array | undefined;
   /** It has got one map with all details. */
   informed = false;
   /** Requests in a row that ran into their timeout, and since when. */
@@ -92,13 +125,18 @@ export class Neighbour {
   readonly #manifestsAsked = new Map<WindowNumber, number>();
   /** Requests that were called off, by window; of windows in the buffer's reach, so bounded by it. */
   readonly #calledOff = new Map<WindowNumber, Map<PieceIndex, CallOff>>();
+  /** Windows that it refused because it does not hold them. */
+  readonly #lacking = new Set<WindowNumber>();
   #proven = false;
   #failures = 0;
   #work = WORK_BURST;
   #workMs: Milliseconds;
 
-  constructor(id: ConnectionId, nowMs: Milliseconds) {
+  constructor(id: ConnectionId, nowMs: Milliseconds, { peerId, addressBlock = id }: NeighbourOrigin = {}) {
     this.id = id;
+    this.peerId = peerId;
+    this.addressBlock = addressBlock;
+    this.sinceMs = nowMs;
     this.lastHeardMs = nowMs;
     this.#workMs = nowMs;
   }
@@ -132,10 +170,30 @@ export class Neighbour {
     this.#failures += 1;
   }
 
+  /** It has sent nothing good yet, or something bad. */
+  get onTrial(): boolean {
+    return !this.#proven || this.badPieces > 0;
+  }
+
   /** How many pieces may be asked of it at once: few until it has shown that it answers, one while it leaves requests unanswered. */
   get allowance(): number {
     if (this.unanswered >= UNANSWERED_DOUBT) return 1;
     return this.#proven ? OUTSTANDING_MAX : OUTSTANDING_UNPROVEN;
+  }
+
+  /** One more piece may be asked of it if nobody else is left to ask. */
+  get hasRoom(): boolean {
+    return this.outstanding < this.allowance;
+  }
+
+  /** One more piece may be asked of it: were all that it owes bad, it would be banned for them. */
+  get isSafe(): boolean {
+    return this.hasRoom && (!this.onTrial || this.outstanding + this.unverified + this.badPieces < OUTSTANDING_ON_TRIAL);
+  }
+
+  /** Nothing speaks against asking it for one more: it is not on trial, or `isSafe`, or a publisher, without which a stream may not begin. */
+  get bearsAnother(): boolean {
+    return this.publisher || !this.onTrial || this.isSafe;
   }
 
   /** A request ran into its timeout. Every further one in a row makes it rest longer. */
@@ -190,12 +248,41 @@ export class Neighbour {
     return why;
   }
 
+  /** A piece has been sent to it. */
+  noteServed(sizeBytes: Bytes, nowMs: Milliseconds): void {
+    this.mediaUpBytes += sizeBytes;
+    this.#firstServedMs = Math.min(this.#firstServedMs, nowMs);
+    this.#servedBytes = this.servedOfLate(nowMs) + sizeBytes;
+    this.#servedMs = nowMs;
+  }
+
+  /** What it has been sent, older bytes counting less and less. */
+  servedOfLate(nowMs: Milliseconds): Bytes {
+    return this.#servedBytes * 2 ** ((this.#servedMs - nowMs) / SERVED_HALF_LIFE_MS);
+  }
+
+  /** It has told of nothing that it holds for so long, although it has been sent something. */
+  isMute(nowMs: Milliseconds, forMs: Milliseconds): boolean {
+    return nowMs - Math.max(this.lastToldMs, this.#firstServedMs) > forMs;
+  }
+
+  noteLacks(window: WindowNumber): void {
+    this.#lacking.add(window);
+  }
+
+  /** It was asked for something of the window, and had none of it. */
+  lacks(window: WindowNumber): boolean {
+    return this.#lacking.has(window);
+  }
+
   /** Windows below this one are gone here. */
   forgetBelow(tail: WindowNumber): void {
     for (const window of this.#calledOff.keys()) if (window < tail) this.#calledOff.delete(window);
     this.map.forgetBelow(tail);
     for (const number of this.#manifestsAsked.keys()) if (number < tail) this.#manifestsAsked.delete(number);
+    for (const number of this.#lacking) if (number < tail) this.#lacking.delete(number);
     for (const number of this.news) if (number < tail) this.news.delete(number);
+    for (const number of this.detailed.keys()) if (number < tail) this.detailed.delete(number);
   }
 }
 
@@ -205,6 +292,7 @@ function workOf(message: LiveMessage): number {
       return 1 + message.windows.length / WINDOWS_PER_WORK;
     case 'request':
       return 1 + message.pieces.length + (message.wantManifest ? SIGNATURE_WORK / 2 : 0);
+    case 'have':
     case 'cancel':
     case 'refuse':
       return 1 + message.pieces.length;

@@ -53,6 +53,13 @@ export class PendingWindows {
     return (this.#windows.get(number)?.pieces.size ?? 0) > 0;
   }
 
+  /** Pieces of this neighbour that wait for their manifest. */
+  countFrom(peer: ConnectionId): number {
+    let count = 0;
+    for (const { pieces } of this.#windows.values()) for (const { from } of pieces.values()) if (from === peer) count += 1;
+    return count;
+  }
+
   /** Whether it is time to ask for the manifest of this window, for the first time or of somebody else. */
   wantsManifest(number: WindowNumber, patienceMs: Milliseconds, nowMs: Milliseconds): boolean {
     const window = this.#windows.get(number);

@@ -64,11 +64,13 @@ export class Playout {
     if (this.#anchor !== undefined) return this.#buffer.get(this.#anchor);
     const last = this.#last;
     if (!last) return undefined;
-    for (const window of this.#buffer.windows()) {
-      if (window.number <= last.number) continue;
-      return this.#follows(last, window) ? window : undefined;
-    }
-    return undefined;
+    const window = this.#buffer.after(last.number);
+    return window && this.#follows(last, window) ? window : undefined;
+  }
+
+  /** Windows here, whole or not, that come after this one; ascending. */
+  following(window: BufferedWindow, count: number): readonly BufferedWindow[] {
+    return this.#buffer.following(window.number, count);
   }
 
   /**
@@ -80,10 +82,10 @@ export class Playout {
     return previous === null ? !this.#isAnnounced(last.number, window.number) : previous <= last.number;
   }
 
-  /** Takes the next window if it is whole. */
-  deliver(nowMs: Milliseconds): BufferedWindow | undefined {
+  /** Takes the next window if it is whole, or if it is this one, which goes out as it is. */
+  deliver(nowMs: Milliseconds, inPart?: BufferedWindow): BufferedWindow | undefined {
     const window = this.candidate();
-    if (!window?.complete) return undefined;
+    if (!window || (!window.complete && window !== inPart)) return undefined;
     const { startMs, discontinuity } = window.manifest;
     if (this.#offsetMs === undefined || discontinuity || this.#anchor !== undefined) this.#offsetMs = nowMs - startMs;
     const lateMs = nowMs - (startMs + this.#offsetMs);

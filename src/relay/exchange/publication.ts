@@ -5,16 +5,17 @@
  */
 import { copyOf } from '../../kernel/bytes.js';
 import { invariant, Malformed } from '../../kernel/errors.js';
-import type { ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import type { ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
 import type { Announcer } from './announcer.js';
 import type { ConflictWatch } from './conflict-watch.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { FellowPublishers } from './fellow-publishers.js';
+import type { WindowAvailability } from './live-message.js';
 import { decodeManifest, type Manifest, signManifest, splitPieces, type WindowContent } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import { isAdmitted } from './offences.js';
 import type { BufferedWindow } from './window-buffer.js';
-import type { WindowShares } from './window-shares.js';
+import type { Crowd, WindowShares } from './window-shares.js';
 
 /** Another publisher has so long to show a window, and so long again to spread something of its part. A frozen one costs viewers that for one window. */
 const HANDOVER_MS: Milliseconds = 140;
@@ -23,6 +24,10 @@ const HANDOVER_MS_MAX: Milliseconds = 300;
 /** A window that is to be confirmed waits so much longer than others are usually behind us, and never longer than the second. */
 const CONFIRM_MS: Milliseconds = 150;
 const CONFIRM_MS_MAX: Milliseconds = 500;
+/** A viewer that said nothing for a window and this much longer gets nothing dealt: it asks for something, or tells of something, at every window. */
+const AWAKE_MARGIN_MS: Milliseconds = 700;
+/** The same for one that has told of nothing that it may hold for so many times the period of whole maps. */
+const TOLD_MAP_PERIODS = 2;
 /** Windows that may wait to be confirmed. */
 const UNCONFIRMED_MAX = 16;
 
@@ -85,10 +90,23 @@ export class Publication {
     for (const { number } of windows) {
       const waiting = this.#unconfirmed.get(number);
       if (!waiting) continue;
-      const naming = [...this.#context.neighbours.values()].filter(({ map }) => map.get(number)?.version !== undefined);
+      const naming = this.#context.neighbours.values().filter(({ map }) => map.get(number)?.version !== undefined);
       if (naming.some(({ map }) => map.has(number, waiting.manifest.version))) this.#letGo(number);
       else if (naming.length > 0) this.#askForProof(number, waiting, naming);
     }
+  }
+
+  /**
+   * Whether a viewer may hold something of these windows: nobody holds what there is not, or has not been sent by any publisher. Whoever boasts of such would pass for one
+   * that tells what it holds, and when a stream begins, and nobody holds anything, it would be dealt everything.
+   */
+  areCredible(windows: readonly WindowAvailability[]): boolean {
+    const { buffer, neighbours } = this.#context;
+    const hasFellow = neighbours.values().some(({ publisher }) => publisher);
+    return windows.some(({ number }) => {
+      const window = buffer.get(number);
+      return window !== undefined && (hasFellow || window.isOut);
+    });
   }
 
   /** Whether the manifest was asked for here. A valid one of other content keeps our window back: words alone could silence every publisher. */
@@ -136,13 +154,14 @@ export class Publication {
     }
   }
 
-  /** The timer `reveal`: what has not spread goes to somebody else, and at last to everybody. */
+  /** The timer `reveal`: what goes no further goes to somebody else, and at last to everybody. */
   reveal(number: WindowNumber): void {
-    const window = this.#context.buffer.get(number);
+    const { buffer, nowMs } = this.#context;
+    const window = buffer.get(number);
     if (!window) return;
-    if (this.#shares.next(window, this.#able(), (piece) => this.#holdersOf(window, piece)))
-      this.#context.schedule(`reveal:${number}`, this.#shares.isEarly(number) ? HANDOVER_MS : this.#context.parameters.revealMs);
-    this.#announcer.note(window);
+    const state = this.#shares.next(window, this.#crowd(window), nowMs);
+    if (state !== 'over') this.#context.schedule(`reveal:${number}`, this.#shares.isEarly(number) ? HANDOVER_MS : this.#shares.lookMs);
+    if (state !== 'unchanged') this.#announcer.note(window);
   }
 
   #deny(number: WindowNumber): void {
@@ -159,27 +178,35 @@ export class Publication {
     this.windowsPublished += 1;
     this.#watch.notePublished(window.number);
     const part = this.#fellows.partIn(window.number);
-    const dealt = this.#shares.open(
-      window,
-      this.#able((neighbour) => part.count === 1 || part.serves(neighbour)),
-      part,
-    );
+    const first = (neighbour: Neighbour): boolean => part.count === 1 || part.serves(neighbour);
+    const dealt = this.#shares.open(window, this.#crowd(window, first), nowMs, part);
     const handoverMs = Math.min(HANDOVER_MS_MAX, Math.max(HANDOVER_MS, part.lagMs + HANDOVER_MS / 2));
-    if (dealt) this.#context.schedule(`reveal:${window.number}`, part.count === 1 ? parameters.revealMs : handoverMs);
+    if (dealt) this.#context.schedule(`reveal:${window.number}`, part.count === 1 ? this.#shares.lookMs : handoverMs);
     this.#announcer.note(window);
   }
 
-  /** How many viewers say that they hold a piece, or have been sent it. */
-  #holdersOf({ number, version }: BufferedWindow, piece: PieceIndex): number {
-    let count = 0;
-    for (const { map, publisher } of this.#context.neighbours.values()) if (!publisher && map.holds(number, piece, version)) count += 1;
-    return count;
+  /** Viewers that a window may be dealt to. `first`: those who get it first, if there are two of them. */
+  #crowd({ number, version }: BufferedWindow, first: (neighbour: Neighbour) => boolean = () => true): Crowd {
+    const all = this.#context.neighbours.values();
+    const differs = ({ map }: Neighbour): boolean => map.get(number) !== undefined && !map.has(number, version);
+    // Where there is no other publisher, who names another content makes it up, and passes nothing of ours on.
+    const isAlone = !all.some(({ publisher }) => publisher);
+    const able = this.#able().filter((neighbour) => !isAlone || !differs(neighbour));
+    const chosen = able.filter(first);
+    return {
+      able: (chosen.length < 2 ? able : chosen).map(({ id }) => id),
+      contested: all.some((neighbour) => neighbour.trusted && differs(neighbour)),
+      holders: (piece) => able.flatMap(({ id, map }) => (map.holds(number, piece, version) ? [id] : [])),
+    };
   }
 
-  /** Neighbours that can spread a piece: viewers that take what they are sent. `first`: those who get it first, if there are two of them. */
-  #able(first: (neighbour: Neighbour) => boolean = () => true): readonly ConnectionId[] {
-    const able = [...this.#context.neighbours.values()].filter((neighbour) => !neighbour.blocked && !neighbour.publisher);
-    const chosen = able.filter(first);
-    return (chosen.length < 2 ? able : chosen).map(({ id }) => id);
+  /** Neighbours that can spread a piece: viewers that are awake, take what they are sent, and tell what they hold. Any viewer while there are too few of those. */
+  #able(): readonly Neighbour[] {
+    const { neighbours, nowMs, parameters } = this.#context;
+    const able = neighbours.values().filter((neighbour) => !neighbour.blocked && !neighbour.publisher);
+    const isAwake = ({ lastHeardMs }: Neighbour): boolean => nowMs - lastHeardMs < parameters.windowMs + AWAKE_MARGIN_MS;
+    const isTelling = ({ lastToldMs }: Neighbour): boolean => nowMs - lastToldMs < TOLD_MAP_PERIODS * parameters.mapPeriodMs;
+    const telling = able.filter((neighbour) => isAwake(neighbour) && isTelling(neighbour));
+    return telling.length < 2 ? able : telling;
   }
 }

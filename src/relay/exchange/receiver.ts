@@ -4,13 +4,13 @@
  * A manifest that makes no sense ends the acquaintance at once; one that its signer had no right to sign, or a piece that does not match its
  * hash, does so the second time.
  */
-import { copyOf, sameBytes } from '../../kernel/bytes.js';
+import { sameBytes } from '../../kernel/bytes.js';
 import { Malformed } from '../../kernel/errors.js';
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { Announcer } from './announcer.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
-import { decodeManifest, type Manifest, pieceSizeBytes } from './manifest.js';
+import { type Manifest, pieceSizeBytes } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import { isAdmitted } from './offences.js';
 import type { EarlyPiece, PendingWindows } from './pending-windows.js';
@@ -51,15 +51,15 @@ export class Receiver {
 
   /** Only what was asked for is looked at. `lowestWanted`: windows below it are not taken in any more. */
   onManifest(neighbour: Neighbour, bytes: Uint8Array, ageMs: Milliseconds, lowestWanted: WindowNumber): void {
-    const { parameters, buffer, nowMs } = this.#context;
-    const manifest = decodeManifest(copyOf(bytes), parameters.pieceBytes);
+    const { parameters, buffer, nowMs, intake } = this.#context;
+    const manifest = intake.manifest(bytes, parameters.pieceBytes);
     if (manifest instanceof Malformed) return this.#context.accuse(neighbour, manifest.reason);
     if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return void neighbour.noteManifestCame(manifest.number);
     if (!isAdmitted(this.#context, neighbour, manifest)) return this.#refuse(neighbour, manifest.number);
     neighbour.map.noteVersion(manifest.number, manifest.version);
     neighbour.proved();
     if (this.#isRival(manifest) || this.#isRefused(manifest)) return;
-    const window = buffer.open(manifest, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
+    const window = buffer.open(manifest, nowMs, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
     const early = this.#pending.release(manifest.number);
     if (window) this.#verifyEarly(window, early);
     this.#context.deliverDue = true;
@@ -80,7 +80,7 @@ export class Receiver {
     if (!asked && !calledOff) neighbour.unasked += 1;
     if (neighbour.unasked > UNASKED_MAX) return this.#context.accuse(neighbour, 'pieces that nobody asked for');
     const window = this.#context.buffer.get(number);
-    if (window?.held.has(piece)) this.duplicateBytes += payload.length;
+    if (window?.held.has(piece)) this.#onDuplicate(neighbour, window, piece, payload);
     // A late answer to a request that was given up is still good, if the window is here to check it against.
     if (window?.held.has(piece) || (!awaited && !window)) return;
     this.#context.planDue = true;
@@ -89,12 +89,19 @@ export class Receiver {
     else if (this.#verify(window, piece, payload, neighbour)) this.#context.deliverDue = true;
   }
 
+  /** It is of no use, but what is wrong with it counts all the same: or a slow liar would never be found out. */
+  #onDuplicate(neighbour: Neighbour, window: BufferedWindow, piece: PieceIndex, payload: Uint8Array): void {
+    this.duplicateBytes += payload.length;
+    const own = window.piece(piece);
+    if (own && !sameBytes(own, payload)) this.#reject(neighbour, window.number);
+  }
+
   /** It is not the content that was asked for, and somebody names that one still. */
   #isRival({ number, version }: Manifest): boolean {
     const wanted = this.#lineage.of(number);
     if (wanted === undefined || wanted === version) return false;
     this.#context.planDue = true;
-    const isNamed = [...this.#context.neighbours.values()].some(({ map }) => map.get(number)?.version === wanted);
+    const isNamed = this.#context.neighbours.values().some(({ map }) => map.get(number)?.version === wanted);
     // Pieces that came early may be of the other one; asking for them again costs less than blaming who sent them.
     if (!isNamed) this.#requester.startOver(number);
     return isNamed;
@@ -123,6 +130,7 @@ export class Receiver {
 
   #countMedia(neighbour: Neighbour, sizeBytes: Bytes): void {
     neighbour.mediaDownBytes += sizeBytes;
+    neighbour.lastPieceMs = this.#context.nowMs;
     if (neighbour.publisher) this.fromPublishersBytes += sizeBytes;
     else this.fromPeersBytes += sizeBytes;
   }
@@ -130,12 +138,11 @@ export class Receiver {
   /** The only way into the buffer: the size and the hash must match the signed manifest. */
   #verify(window: BufferedWindow, piece: PieceIndex, payload: Uint8Array, from: Neighbour | undefined): boolean {
     if (this.#fits(window.number, piece, payload)) {
-      // A copy, so that one piece does not keep the whole network buffer it came in alive.
-      window.store(piece, copyOf(payload));
+      window.store(piece, this.#context.intake.keep(payload));
       from?.succeeded();
       this.#context.lastGoodMs = this.#context.nowMs;
       from?.map.noteHeld(window.number, piece, window.held.length, window.version);
-      this.#announcer.note(window);
+      this.#announcer.note(window, piece);
       return true;
     }
     this.#reject(from, window.number);
@@ -151,7 +158,15 @@ export class Receiver {
     return sameBytes(options.hasher.sha256(payload), expected);
   }
 
+  /** It has said that it holds another content than the one that is here. What it sent may be that. */
+  #namesOther({ map }: Neighbour, number: WindowNumber): boolean {
+    const own = this.#context.buffer.get(number);
+    const named = map.get(number)?.version;
+    return own !== undefined && named !== undefined && named !== own.version;
+  }
+
   #reject(neighbour: Neighbour | undefined, window: WindowNumber): void {
+    if (neighbour && this.#namesOther(neighbour, window)) return;
     this.badPieces += 1;
     if (!neighbour) return;
     neighbour.badPieces += 1;

@@ -13,6 +13,7 @@ import type { CallOff, Neighbour } from './neighbour.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import { byUrgency, chooseHolder, type Need } from './scheduler.js';
+import { WaitPolicy } from './wait-policy.js';
 
 export type LiveRefusal = LiveMessage & { readonly kind: 'refuse' };
 
@@ -37,6 +38,7 @@ export class Requester {
   readonly #pending: PendingWindows;
   readonly #lineage: Lineage;
   readonly #downloads = new Downloads();
+  readonly #policy: WaitPolicy;
   /** Pieces whose one-shot timeout has fired. */
   firstTimeouts = 0;
 
@@ -45,11 +47,13 @@ export class Requester {
     this.#playout = playout;
     this.#pending = pending;
     this.#lineage = lineage;
+    this.#policy = new WaitPolicy(context.parameters);
   }
 
   /** Asks for everything that is missing and that somebody can send soon. */
   plan(): void {
-    const { options, nowMs } = this.#context;
+    const { options, nowMs, neighbours } = this.#context;
+    for (const neighbour of neighbours.values()) if (neighbour.onTrial) neighbour.unverified = this.#pending.countFrom(neighbour.id);
     const requests = new Map<Neighbour, Map<WindowNumber, PieceIndex[]>>();
     const view = {
       context: this.#context,
@@ -60,7 +64,8 @@ export class Requester {
     };
     for (const need of listNeeds(view).toSorted(byUrgency)) {
       if (options.downlink.delayMs(nowMs) > 0) break;
-      const holder = chooseHolder(need, nowMs, () => options.rng.float());
+      const narrowed = this.#policy.narrowed(need, () => this.#publishersOf(need.window));
+      const holder = chooseHolder(narrowed, nowMs, () => options.rng.float());
       if (!holder) continue;
       this.#ask(need, holder);
       const windows = requests.get(holder) ?? new Map<WindowNumber, PieceIndex[]>();
@@ -99,15 +104,18 @@ export class Requester {
 
   onRefusal(neighbour: Neighbour, refusal: LiveRefusal): void {
     const { nowMs, parameters } = this.#context;
-    // A publisher may be asked for what it has not shown.
-    const claimed = neighbour.map.has(refusal.window);
-    if (refusal.why === 'not-held') neighbour.map.noteMissing(refusal.window);
-    else neighbour.rest(clamp(refusal.etaMs, parameters.tickMs, parameters.waitMaxMs) / 2, nowMs);
+    // A publisher may be asked for what it has not shown; that it refuses this says nothing about the rest.
+    const claimed = refusal.pieces.filter((piece) => neighbour.map.holds(refusal.window, piece));
+    if (refusal.why !== 'not-held') neighbour.rest(clamp(refusal.etaMs, parameters.tickMs, parameters.waitMaxMs) / 2, nowMs);
+    else if (claimed.length > 0) neighbour.map.noteMissing(refusal.window);
     for (const piece of refusal.pieces) {
       const download = this.#downloads.get(refusal.window, piece);
       const asked = download && this.#downloads.release(download, neighbour.id);
       if (!download || !asked) continue;
-      if (refusal.why === 'not-held' && claimed) neighbour.brokenPromises += 1;
+      // Only of what it was asked for: there is no end to the windows that nobody asked for.
+      if (refusal.why === 'not-held') neighbour.noteLacks(refusal.window);
+      if (refusal.why === 'not-held' && claimed.includes(piece) && !this.#mayHaveGone(neighbour, refusal.window))
+        neighbour.brokenPromises += 1;
       neighbour.outstanding -= 1;
       neighbour.wait.released(asked.sizeBytes);
       if (download.asked.length === 0) this.#forget(download);
@@ -138,8 +146,17 @@ export class Requester {
     neighbour.wait.timedOut();
     neighbour.leftUnanswered(parameters.tickMs, nowMs);
     const othersAnswer = lastGoodMs > neighbour.unansweredSinceMs;
-    if (neighbour.unanswered >= UNANSWERED_MAX && othersAnswer)
+    // The upload of the only publisher may be used up; but without it there would soon be nothing to get from the others. Whoever only says that it is one goes.
+    const isNeeded =
+      neighbour.publisher && !neighbour.onTrial && !neighbours.values().some((other) => other.publisher && other !== neighbour);
+    if (neighbour.unanswered >= UNANSWERED_MAX && othersAnswer && !isNeeded)
       this.#context.dismiss(neighbour, `${neighbour.unanswered} requests without an answer`);
+  }
+
+  /** Its buffer has moved on since it last said how far it reaches. */
+  #mayHaveGone({ map }: Neighbour, window: WindowNumber): boolean {
+    const { mapPeriodMs, windowMs } = this.#context.parameters;
+    return map.tail > 0 && window < map.tail + (2 * mapPeriodMs) / windowMs;
   }
 
   /** Asks for manifests that have not come: of somebody else than before, while there is somebody else. */
@@ -147,7 +164,7 @@ export class Requester {
     const { neighbours, nowMs } = this.#context;
     for (const number of this.#pending.numbers()) {
       if (!this.#pending.wantsManifest(number, MANIFEST_PATIENCE_MS, nowMs)) continue;
-      const holders = [...neighbours.values()].filter((neighbour) => this.#mayHold(neighbour, number));
+      const holders = neighbours.values().filter((neighbour) => this.#mayHold(neighbour, number));
       if (holders.every(({ id }) => this.#pending.hasAsked(number, id))) this.#pending.askAnew(number);
       const [holder] = holders
         .filter(({ id }) => !this.#pending.hasAsked(number, id))
@@ -169,7 +186,7 @@ export class Requester {
     for (const download of this.#downloads.of(window)) {
       const [first] = download.asked;
       if (!first || download.hedged || first.peer === neighbour.id || !this.#holds(neighbour, window, download.piece)) continue;
-      if (download.overdue) this.#hedge(download, [neighbour]);
+      if (download.overdue && this.#context.parameters.hedge > 0) this.#hedge(download, [neighbour]);
       else if (this.#isBetter(neighbour, first)) this.#move(download, first, neighbour);
     }
   }
@@ -215,7 +232,11 @@ export class Requester {
 
   /** Enters the request in the books; the message follows in one batch per window. */
   #ask(need: Need, holder: Neighbour): void {
-    const download = this.#downloads.open(need.window, need.piece, this.#waitFor(need, holder));
+    const download = this.#downloads.open(
+      need.window,
+      need.piece,
+      this.#policy.waitMs(need, holder, () => this.#publishersOf(need.window)),
+    );
     this.#addAsked(download, holder, need.sizeBytes);
     this.#context.schedule(`request:${need.window}:${need.piece}`, download.waitMs);
   }
@@ -229,15 +250,9 @@ export class Requester {
     options.downlink.take(sizeBytes, nowMs);
   }
 
-  /** Wait time of the algorithm sheet 5.4: the estimate, bounded, and short enough to leave room for one retry. */
-  #waitFor(need: Need, holder: Neighbour): Milliseconds {
-    const { waitMinMs, waitMaxMs, tickMs } = this.#context.parameters;
-    const estimateMs = clamp(holder.wait.waitMs(need.sizeBytes, tickMs), 2 * waitMinMs, waitMaxMs);
-    const others = need.holders.filter((other) => other !== holder);
-    if (others.length === 0) return estimateMs;
-    const bestOtherMs = Math.min(...others.map((other) => other.wait.predictMs(need.sizeBytes)));
-    const spareMs = need.slackMs - bestOtherMs;
-    return spareMs < estimateMs ? clamp(spareMs, waitMinMs, estimateMs) : estimateMs;
+  /** A publisher holds every window whole, whatever part of it it has shown us so far. */
+  #publishersOf(window: WindowNumber): readonly Neighbour[] {
+    return this.#context.neighbours.values().filter((neighbour) => neighbour.publisher && this.#mayHold(neighbour, window));
   }
 
   /** It speaks of the window, or is a publisher that will. */
@@ -251,15 +266,17 @@ export class Requester {
     const isDue = hedged ? !this.#pending.hasAsked(window, holder.id) : this.#pending.wantsManifest(window, MANIFEST_PATIENCE_MS, nowMs);
     const wantManifest = !buffer.get(window) && isDue;
     if (wantManifest) this.#pending.noteManifestAsked(window, holder.id, nowMs);
-    const patienceMs = Math.max(0, ...pieces.map((piece) => this.#downloads.get(window, piece)?.waitMs ?? 0));
+    // The way there and back is part of the wait: what the other side could only just send in that time would come too late.
+    const waitMs = Math.max(0, ...pieces.map((piece) => this.#downloads.get(window, piece)?.waitMs ?? 0));
+    const patienceMs = Math.max(0, Math.round(waitMs - holder.wait.roundTripMs));
     this.#context.send(holder, { kind: 'request', window, pieces, wantManifest, patienceMs });
   }
 
   #hedge(download: Download, others: readonly Neighbour[]): void {
-    const { waitMinMs, waitMaxMs, tickMs, pieceBytes } = this.#context.parameters;
+    const { waitMinMs, waitMaxMs, pieceBytes } = this.#context.parameters;
     const { window, piece } = download;
     const sizeBytes = download.asked[0]?.sizeBytes ?? pieceBytes;
-    const waits = others.map((other) => other.wait.waitMs(sizeBytes, tickMs));
+    const waits = others.map((other) => this.#policy.estimateMs(other, sizeBytes));
     download.waitMs = clamp(Math.max(download.waitMs, ...waits), waitMinMs, waitMaxMs);
     this.#context.schedule(`request:${window}:${piece}`, download.waitMs);
     if (others.length > 0) download.hedged = true;
@@ -271,30 +288,34 @@ export class Requester {
 
   #isBetter(neighbour: Neighbour, asked: Asked): boolean {
     const source = this.#context.neighbours.get(asked.peer);
-    if (!source || neighbour.wait.suspect || neighbour.busyUntilMs > this.#context.nowMs) return false;
+    if (!this.#policy.movesOnNews || !source || neighbour.wait.suspect || neighbour.busyUntilMs > this.#context.nowMs) return false;
+    if (!this.#bearsAnother(neighbour)) return false;
     if (source.wait.suspect) return true;
     const lateMs = this.#context.nowMs - asked.askedMs - asked.predictedMs;
     return source.publisher && lateMs > (neighbour.publisher ? OTHER_PUBLISHER_LATE_MS : 0);
   }
 
+  /** Of a viewer on trial: one piece more would not be one too many, if all that it owes were bad. */
+  #bearsAnother(neighbour: Neighbour): boolean {
+    if (neighbour.onTrial) neighbour.unverified = this.#pending.countFrom(neighbour.id);
+    return neighbour.bearsAnother;
+  }
+
   #move(download: Download, from: Asked, to: Neighbour): void {
-    const { waitMinMs, waitMaxMs, tickMs } = this.#context.parameters;
+    const { waitMinMs, waitMaxMs } = this.#context.parameters;
     this.#cancelAt(download, from);
     this.#addAsked(download, to, from.sizeBytes);
-    download.waitMs = clamp(to.wait.waitMs(from.sizeBytes, tickMs), 2 * waitMinMs, waitMaxMs);
+    download.waitMs = clamp(this.#policy.estimateMs(to, from.sizeBytes), 2 * waitMinMs, waitMaxMs);
     this.#context.schedule(`request:${download.window}:${download.piece}`, download.waitMs);
     this.#sendRequest(to, download.window, [download.piece]);
   }
 
-  #othersFor(download: Download): readonly Neighbour[] {
-    const { pieceBytes, hedge } = this.#context.parameters;
-    const unasked = [...this.#context.neighbours.values()].filter(({ id }) => !download.asked.some((asked) => asked.peer === id));
-    const holders = unasked.filter((other) => this.#holds(other, download.window, download.piece));
-    // A publisher holds every window whole, whatever part of it it has shown us so far.
-    const publishers = unasked.filter((other) => other.publisher && this.#mayHold(other, download.window));
-    return (holders.length > 0 ? holders : publishers)
-      .sort((a, b) => a.wait.predictMs(pieceBytes) - b.wait.predictMs(pieceBytes))
-      .slice(0, hedge);
+  #othersFor({ window, piece, asked }: Download): readonly Neighbour[] {
+    const isUnasked = ({ id }: Neighbour): boolean => !asked.some(({ peer }) => peer === id);
+    const holders = this.#context.neighbours
+      .values()
+      .filter((other) => isUnasked(other) && this.#holds(other, window, piece) && this.#bearsAnother(other));
+    return this.#policy.secondChoice(holders, () => this.#publishersOf(window).filter(isUnasked));
   }
 
   /** Nobody who was asked has sent it: they are left alone for a while, and the piece may be asked for anew. */
@@ -316,6 +337,7 @@ export class Requester {
     if (!neighbour) return;
     neighbour.outstanding -= 1;
     neighbour.wait.released(asked.sizeBytes);
+    neighbour.wait.overtaken(asked.askedMs, asked.predictedMs, this.#context.nowMs);
     neighbour.noteCalledOff(download.window, download.piece, why);
     this.#context.send(neighbour, { kind: 'cancel', window: download.window, pieces: [download.piece] });
   }

@@ -73,7 +73,7 @@ export class Revocations {
   #purge(): void {
     const { context, announcer, requester, pending, description, shares } = this.#parts;
     const { buffer, authority, neighbours } = context;
-    const ended = [...buffer.windows()].filter(({ manifest }) => !authority.stillHolds(manifest.certificate));
+    const ended = buffer.windows().filter(({ manifest }) => !authority.stillHolds(manifest.certificate));
     for (const { number } of ended) {
       buffer.remove(number);
       requester.abandon(number);

@@ -13,9 +13,14 @@ import type { LiveParameters } from './live-parameters.js';
  * @param verified the newest window whose manifest is here.
  */
 export function newestWindow(maps: readonly BufferMap[], verified: WindowNumber | undefined): WindowNumber | undefined {
-  const heads = maps.flatMap((map) => map.head ?? []).sort((a, b) => b - a);
-  const heard = heads[1] ?? heads[0];
-  return heard === undefined ? verified : Math.max(heard, verified ?? 0);
+  let first = -1;
+  let second = -1;
+  for (const { head = -1 } of maps) {
+    second = Math.max(second, Math.min(first, head));
+    first = Math.max(first, head);
+  }
+  const heard = second >= 0 ? second : first;
+  return heard < 0 ? verified : Math.max(heard, verified ?? 0);
 }
 
 /**

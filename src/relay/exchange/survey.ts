@@ -125,7 +125,12 @@ export class Survey {
       if (this.#done.size <= 4 * SAMPLES_MAX) break;
       this.#done.delete(oldest);
     }
-    this.#context.emit({ kind: 'surveyed', manifest, bytes: window.join(), publisher: this.#context.signerOf(manifest) });
+    this.#context.emit({
+      kind: 'surveyed',
+      manifest,
+      bytes: window.join(this.#context.parameters.pieceBytes),
+      publisher: this.#context.signerOf(manifest),
+    });
   }
 
   /** Nobody takes more than its part of the samples under way, and those go first whose word has proved good: numbers can be made up. */

@@ -56,12 +56,12 @@ export class SwarmOutlook {
   }
 
   #trustedHead(): WindowNumber {
-    const told = [...this.#context.neighbours.values()].flatMap((neighbour) => (neighbour.trusted ? (neighbour.told ?? []) : []));
+    const told = this.#context.neighbours.values().flatMap((neighbour) => (neighbour.trusted ? (neighbour.told ?? []) : []));
     return Math.max(-1, ...told);
   }
 
   at(nowMs: Milliseconds): Outlook {
-    const neighbours = [...this.#context.neighbours.values()];
+    const neighbours = this.#context.neighbours.values();
     const heads = neighbours.flatMap(({ map, trusted }) => (trusted ? (map.head ?? []) : []));
     const publishers = neighbours.filter(({ publisher }) => publisher);
     const { mapPeriodMs } = this.#context.parameters;

@@ -3,17 +3,37 @@
  *
  * What cannot be sent in the time the asker is willing to wait is refused at once, so that it can ask somebody else.
  */
+import { copyOf, sameBytes } from '../../kernel/bytes.js';
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { LiveMessage } from './live-message.js';
-import type { Neighbour } from './neighbour.js';
+import { withoutCertificate } from './manifest.js';
+import { MUTE_MAP_PERIODS, type Neighbour } from './neighbour.js';
 import { type Upload, UploadQueue } from './upload-queue.js';
 import type { BufferedWindow } from './window-buffer.js';
 
 export type LiveRequest = LiveMessage & { readonly kind: 'request' };
 
-/** A copy that is out already counts as much as this much more time until the asker's deadline: first copies go first. */
+/** At a publisher, a copy that is out already counts as much as this much more time until the asker's deadline: first copies go first. */
 const COPY_RANK_MS: Milliseconds = 10_000;
+
+/** At a viewer, what is overdue comes after all else. */
+const OVERDUE_RANK_MS: Milliseconds = 10_000_000;
+/** At a viewer, a copy that is out already counts more than the age of any window: what has had fewer goes first. */
+const VIEWER_COPY_RANK_MS: Milliseconds = 100_000;
+
+/** A neighbour that has been here for less than this is only beginning: among equals it goes first, or its player waits for its first picture. */
+const BEGINNING_MS: Milliseconds = 5_000;
+/** Whoever has had so many pieces here is no beginner any more, or it would be of use to come back again and again. */
+const BEGINNING_PIECES = 16;
+/** More copies than this make no difference any more. */
+const COPIES_RANK_MAX = 50;
+
+/** At a publisher, each piece that a neighbour has had of late counts as much: nobody waits for ever while others are served. */
+const SERVED_RANK_MS: Milliseconds = 500;
+
+/** Who has taken something and tells of nothing it holds comes after everybody else: it gives nothing to anybody. */
+const MUTE_RANK_MS: Milliseconds = 100_000_000;
 
 export class Uploader {
   readonly #context: ExchangeContext;
@@ -71,7 +91,8 @@ export class Uploader {
     if (!neighbour) return;
     if (!window || !payload) return this.#refuse(neighbour, upload.window, [upload.piece], 'not-held', 0);
     window.copies[upload.piece] = (window.copies[upload.piece] ?? 0) + 1;
-    neighbour.mediaUpBytes += payload.length;
+    if (this.#context.isPublisher) window.noteTaker(upload.piece, upload.peer);
+    neighbour.noteServed(payload.length, this.#context.nowMs);
     neighbour.map.noteHeld(upload.window, upload.piece, window.held.length, window.version);
     this.#context.send(neighbour, { kind: 'piece', window: upload.window, piece: upload.piece, payload });
   }
@@ -83,9 +104,12 @@ export class Uploader {
   }
 
   #enqueue(neighbour: Neighbour, window: BufferedWindow, piece: PieceIndex, patienceMs: Milliseconds): boolean {
+    const { nowMs, parameters } = this.#context;
     const sizeBytes = window.piece(piece)?.length ?? 0;
-    const upload = { peer: neighbour.id, window: window.number, piece, sizeBytes, deadlineMs: this.#context.nowMs + patienceMs };
-    return this.#queueMs(upload) <= patienceMs && this.#queue.add(upload);
+    // Nobody honest waits for longer than this; to say so would make a request that is never overdue.
+    const waitsMs = Math.min(patienceMs, parameters.waitMaxMs);
+    const upload = { peer: neighbour.id, window: window.number, piece, sizeBytes, deadlineMs: nowMs + waitsMs };
+    return this.#queueMs(upload) <= waitsMs && this.#queue.add(upload);
   }
 
   /** Time until this upload would leave: a first copy overtakes all second ones, so these do not keep it from being taken. */
@@ -100,18 +124,57 @@ export class Uploader {
     return bytesPerSecond === 0 ? 0 : (sizeBytes * 1000) / bytesPerSecond;
   }
 
-  /** Lower goes first. What is overdue waits behind what can still be in time. */
-  #rank({ window, piece, deadlineMs }: Upload): number {
-    return (this.#context.buffer.get(window)?.copies[piece] ?? 0) * COPY_RANK_MS + Math.abs(deadlineMs - this.#context.nowMs);
+  /** Lower goes first. */
+  #rank(upload: Upload): number {
+    const { isPublisher, nowMs, neighbours, parameters } = this.#context;
+    const neighbour = neighbours.get(upload.peer);
+    const isMute = neighbour?.isMute(nowMs, MUTE_MAP_PERIODS * parameters.mapPeriodMs) === true;
+    return (isMute ? MUTE_RANK_MS : 0) + (isPublisher ? this.#publisherRankMs(upload, neighbour) : this.#viewerRankMs(upload, neighbour));
+  }
+
+  /** A publisher deals first copies out itself; all others it shares fairly. What is overdue waits behind what can still be in time. */
+  #publisherRankMs({ window, piece, deadlineMs }: Upload, neighbour: Neighbour | undefined): Milliseconds {
+    const { nowMs, parameters } = this.#context;
+    const servedPieces = (neighbour?.servedOfLate(nowMs) ?? 0) / parameters.pieceBytes;
+    return Math.min(this.#copiesOf(window, piece), 1) * COPY_RANK_MS + Math.abs(deadlineMs - nowMs) + servedPieces * SERVED_RANK_MS;
+  }
+
+  /**
+   * The newest window first: what few have is what spreads, and what is old can be had elsewhere ("latest useful", Bonald et al., Epidemic live streaming,
+   * SIGMETRICS 2008). By deadlines, 200 viewers were 6.5 s behind in the median instead of 3.9 s.
+   */
+  #viewerRankMs({ window, piece, deadlineMs }: Upload, neighbour: Neighbour | undefined): Milliseconds {
+    const { buffer, nowMs, parameters } = this.#context;
+    const lastMs = VIEWER_COPY_RANK_MS / 2 - 1;
+    const ageMs = Math.min(lastMs, ((buffer.head ?? window) - window) * parameters.windowMs);
+    const orderMs = neighbour && this.#isBeginning(neighbour) ? -1 - ageMs : ageMs;
+    const copies = Math.min(COPIES_RANK_MAX, this.#copiesOf(window, piece));
+    return (deadlineMs < nowMs ? OVERDUE_RANK_MS : 0) + copies * VIEWER_COPY_RANK_MS + orderMs;
+  }
+
+  #isBeginning({ sinceMs, mediaUpBytes }: Neighbour): boolean {
+    const { nowMs, parameters } = this.#context;
+    return nowMs - sinceMs < BEGINNING_MS && mediaUpBytes < BEGINNING_PIECES * parameters.pieceBytes;
+  }
+
+  #copiesOf(window: WindowNumber, piece: PieceIndex): number {
+    return this.#context.buffer.get(window)?.copies[piece] ?? 0;
   }
 
   #sendManifest(neighbour: Neighbour, window: BufferedWindow): void {
     const ageMs = Math.max(0, Math.round(this.#context.nowMs - window.originMs));
-    this.#context.send(neighbour, { kind: 'manifest', ageMs, bytes: window.manifest.bytes });
+    const { bytes, certificate } = window.manifest;
+    const told = neighbour.toldCertificate;
+    if (certificate && told && sameBytes(told, certificate.bytes))
+      return this.#context.send(neighbour, { kind: 'manifest', ageMs, bytes: withoutCertificate(bytes), short: true });
+    if (certificate) neighbour.toldCertificate = copyOf(certificate.bytes);
+    this.#context.send(neighbour, { kind: 'manifest', ageMs, bytes });
   }
 
   #refuse(neighbour: Neighbour, window: WindowNumber, pieces: readonly PieceIndex[], why: 'busy' | 'not-held', etaMs: Milliseconds): void {
     if (neighbour.blocked) return;
+    // It takes back all that it has been told of the window.
+    if (why === 'not-held') neighbour.detailed.delete(window);
     this.#context.send(neighbour, { kind: 'refuse', window, pieces, why, etaMs: Math.round(etaMs) });
   }
 }

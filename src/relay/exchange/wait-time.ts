@@ -77,6 +77,15 @@ export class WaitTime {
     this.#answers += 1;
   }
 
+  /**
+   * The request was called off before an answer came. If that was later than predicted, the answer would have been later still: left out, only quick answers would be
+   * learnt from, and waits would be too short.
+   */
+  overtaken(askedMs: Milliseconds, predictedMs: Milliseconds, nowMs: Milliseconds): void {
+    const overMs = nowMs - askedMs - predictedMs;
+    if (overMs > this.#deviationMs) this.#deviationMs += (overMs - this.#deviationMs) / 4;
+  }
+
   timedOut(): void {
     this.#penalty = Math.min(PENALTY_MAX, this.#penalty * 2);
   }

@@ -1,104 +1,216 @@
 /**
  * Which neighbour may know of which pieces of a new window: a publisher deals them out, one neighbour each, before it tells everybody.
  *
- * So each piece leaves the publisher about once, and viewers get the rest from each other. A piece that has not spread after a while is dealt to
- * somebody else; after a few rounds everybody learns of everything, so that a badly connected swarm still gets it. Who does not pass on what it is
- * dealt is passed over from then on, and where nobody passes anything on (viewers that cannot reach each other), nothing is held back. Both are
- * tried again now and then.
+ * So each piece leaves the publisher about once, and viewers get the rest from each other. As long as a piece goes on, to the one that it was dealt to and
+ * from there to more and more others, it is left alone. One that goes no further for as long as the swarm usually takes is dealt to somebody else, and who
+ * did not pass it on is passed over for a while. In the end everybody learns of everything; where nobody passes anything on (viewers that cannot reach each
+ * other), nothing is held back. Both are tried again now and then.
  */
 import { Bitfield } from '../../kernel/bitfield.js';
-import type { ConnectionId, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import type { ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { Part } from './fellow-publishers.js';
+import { LeftBehind } from './left-behind.js';
 import type { Neighbour } from './neighbour.js';
 import type { BufferedWindow } from './window-buffer.js';
 
-/** After so many rounds a new window is everybody's. */
-const ROUNDS_MAX = 3;
+/** After so many times `revealMs` a new window is everybody's, unless it is still spreading. */
+const REVEALS_MAX = 12;
+/** The same when somebody names another content, because viewers go by what most of those name whom they hear; and when many viewers are gone at once. */
+const REVEALS_MAX_IN_TROUBLE = 3;
+/** The same of a window that is still spreading. In a swarm of a thousand a window takes longer than 12; shown to all, it was asked for by all, and the next ones waited in the queue. */
+const REVEALS_MAX_SPREADING = 30;
+/** So many of the viewers must be left that were there when a window was dealt: with the others their pieces are lost. */
+const LEFT_RATIO_MIN = 0.75;
+/** How often it is looked after a window, in parts of `revealMs`. */
+const LOOKS_PER_REVEAL = 4;
 /** How much one piece counts against all before it in the record of a neighbour. */
-const RECORD_GAIN = 1 / 8;
-/** Whoever passes on less than this share of what it is dealt is passed over. */
+const RECORD_GAIN = 1 / 4;
+/** Of a neighbour that nothing is known of yet: two pieces that it does not pass on are enough. */
+const RECORD_INITIAL = 0.75;
+/** Whoever passes on less than this share of what it is dealt is passed over for so many windows, twice as many each time, until it does better. */
 const RECORD_MIN = 0.5;
-/** Each so many windows those passed over get a share as well, and a swarm that does not spread gets one dealt: it may do better by now. */
+const REST_WINDOWS = 16;
+const REST_DOUBLINGS_MAX = 6;
+/** Whoever passes on so much of what the second best does is not passed over, once so many pieces were dealt to it: a swarm in trouble would lose its best. */
+const BEST_RATIO = 0.6;
+const BEST_PIECES_MIN = 16;
+/** Each so many windows a swarm that does not spread gets one dealt: it may do better by now. */
 const PROBE_WINDOWS = 16;
 /** That many of the neighbours may lie about what they hold without a piece being taken for spread. */
 const LIARS_RATIO = 0.2;
 /** Copies in the swarm for each one sent: below this, dealing only costs time. */
 const SPREAD_MIN = 1.25;
 const SPREAD_GAIN = 1 / 4;
+/** A piece may take so many times `revealMs` to get from the first to the second viewer, if that is usual in the swarm. */
+const PATIENCE_REVEALS_MAX = 10;
+/** Each piece that is not passed on in time lengthens what is taken for usual by this much: it may be that time which is too short. */
+const PATIENCE_GROWTH = 1.05;
 const NOTHING = new Bitfield(0);
 
+/** The viewers that a window is dealt to, and what they say that they hold, or have been sent. */
+export interface Crowd {
+  readonly able: readonly ConnectionId[];
+  holders(piece: PieceIndex): readonly ConnectionId[];
+  /** Somebody names another content under the window's number. */
+  readonly contested: boolean;
+}
+
+/** `dealt`: somebody may know of more than before. */
+export type DealState = 'over' | 'dealt' | 'unchanged';
+
+/** How far one piece has come. */
+interface Fate {
+  /** The last one it was dealt to. */
+  dealtTo: ConnectionId | undefined;
+  sentMs: Milliseconds | undefined;
+  /** When it last went on, or was dealt to somebody else. */
+  movedMs: Milliseconds;
+  /** When it last went on by itself, further than ever. */
+  spreadMs: Milliseconds;
+  /** How many have held it at most that had it from others. */
+  farthest: number;
+  /** How many hold it that have it from others. */
+  beyond: number;
+  /** Somebody has had it from others. */
+  isPassedOn: boolean;
+}
+
+/** How a neighbour deals with what it is dealt. */
+interface PassRecord {
+  /** The share that it has passed on in time, 0 to 1, since it was last passed over. */
+  passed: number;
+  /** The same since it came. */
+  passedEver: number;
+  /** Pieces of which it is known whether it passed them on. */
+  pieces: number;
+  /** It gets nothing before so many windows have been published. */
+  restUntil: number;
+  doublings: number;
+}
+
 interface Deal {
-  /** Before round 0, other publishers have the first turn with their parts: two rounds to show the window, and to spread something of it. */
-  round: number;
+  readonly openedMs: Milliseconds;
+  /** Viewers that it could be dealt to. */
+  readonly ableCount: number;
+  /** Windows published before. */
+  readonly before: number;
+  /** Turns that other publishers have with their parts, before this one deals everything: one to show the window, one to spread something of it. */
+  turnsOfOthers: number;
   readonly part: Part | undefined;
   readonly shares: Map<ConnectionId, Bitfield>;
+  readonly fates: readonly Fate[];
+  /** They claimed to hold the window before anybody could: their word counts for nothing. */
+  readonly liars: ReadonlySet<ConnectionId>;
 }
 
 export class WindowShares {
+  readonly #revealMs: Milliseconds;
   readonly #deals = new Map<WindowNumber, Deal>();
-  /** How much of what it was dealt each neighbour has passed on in time, 0 to 1. */
-  readonly #records = new Map<ConnectionId, number>();
+  readonly #records = new Map<ConnectionId, PassRecord>();
+  readonly #leftBehind = new LeftBehind();
   /** How many copies the swarm has made of what it was sent, on average. */
   #spread = Number.POSITIVE_INFINITY;
+  /** How long a piece takes from being sent until a second viewer holds it: moving average, and deviation from it. */
+  #passMs: { readonly mean: Milliseconds; readonly deviation: Milliseconds } | undefined;
   #turn = 0;
   #windows = 0;
 
+  constructor(revealMs: Milliseconds) {
+    this.#revealMs = revealMs;
+  }
+
+  /** How soon to look after a window again. */
+  get lookMs(): Milliseconds {
+    return this.#revealMs / LOOKS_PER_REVEAL;
+  }
+
   /** Deals a new window's pieces out in turn. False when there are too few neighbours to share it. */
-  open(window: BufferedWindow, able: readonly ConnectionId[], part?: Part): boolean {
+  open(window: BufferedWindow, crowd: Crowd, nowMs: Milliseconds, part?: Part): boolean {
     const probe = this.#windows++ % PROBE_WINDOWS === 0;
-    if (able.length < 2 || (this.#spread < SPREAD_MIN && !probe)) return false;
-    const shared = part !== undefined && part.count > 1;
-    const deal: Deal = { round: shared ? -2 : 0, part: shared ? part : undefined, shares: new Map() };
-    const among = probe ? able : this.#reliable(able);
+    if (this.#revealMs === 0 || crowd.able.length < 2 || (this.#spread < SPREAD_MIN && !probe)) return false;
+    const isShared = part !== undefined && part.count > 1;
+    const pieces = [...window.copies.keys()];
+    const deal: Deal = {
+      openedMs: nowMs,
+      ableCount: crowd.able.length,
+      before: this.#windows - 1,
+      turnsOfOthers: isShared ? 2 : 0,
+      part: isShared ? part : undefined,
+      shares: new Map(),
+      fates: pieces.map(() => ({
+        dealtTo: undefined,
+        sentMs: undefined,
+        movedMs: nowMs,
+        spreadMs: nowMs,
+        farthest: 0,
+        beyond: 0,
+        isPassedOn: false,
+      })),
+      // With other publishers at work viewers may well be ahead of us.
+      liars: new Set(isShared ? [] : pieces.flatMap((piece) => crowd.holders(piece))),
+    };
     this.#deals.set(window.number, deal);
-    for (let piece = 0; piece < window.held.length; piece++)
-      if (!shared || part.isOurs(piece)) this.#give(deal, among, piece, window.held.length);
+    const reliable = this.#reliable(crowd.able);
+    for (const piece of pieces) {
+      if (isShared && !part.isOurs(piece)) continue;
+      this.#give(deal, reliable, piece, nowMs);
+    }
     return true;
   }
 
-  /**
-   * Deals what has not spread to others. False once the window is everybody's.
-   *
-   * @param holdersOf how many of the neighbours say that they hold a piece.
-   */
-  next(window: BufferedWindow, able: readonly ConnectionId[], holdersOf: (piece: PieceIndex) => number): boolean {
+  /** Looks how far a window has come, and deals what goes no further to others. */
+  next(window: BufferedWindow, crowd: Crowd, nowMs: Milliseconds): DealState {
     const deal = this.#deals.get(window.number);
-    if (!deal) return false;
-    const holdersMin = 1 + able.length * LIARS_RATIO;
-    const isOthers = (piece: PieceIndex): boolean => deal.part?.isOurs(piece) === false;
-    const isSpread = (piece: PieceIndex): boolean => ((window.copies[piece] ?? 0) > 0 || isOthers(piece)) && holdersOf(piece) > holdersMin;
-    const moving = deal.round === -1 ? ownersThatMove(deal, window, holdersOf) : undefined;
-    const isTaken = (piece: PieceIndex): boolean => {
-      if (!isOthers(piece) || holdersOf(piece) > 0) return true;
-      const owner = deal.part?.ownerOf(piece);
-      return owner?.map.has(window.number, window.version) === true && moving?.has(owner) !== false;
-    };
-    const isDone = deal.round < 0 ? isTaken : isSpread;
-    if (deal.round === 0) this.#record(deal, isSpread);
-    deal.round += 1;
-    if (deal.round > ROUNDS_MAX) {
-      this.#measure(window, holdersOf);
+    if (!deal) return 'over';
+    if (deal.turnsOfOthers > 0) return this.#takeOver(deal, window, crowd, nowMs);
+    const isInTrouble = crowd.contested || crowd.able.length < LEFT_RATIO_MIN * deal.ableCount;
+    const reveals = (nowMs - deal.openedMs) / this.#revealMs;
+    const isDue = reveals >= (isInTrouble ? REVEALS_MAX_IN_TROUBLE : REVEALS_MAX);
+    if (isDue && (isInTrouble || reveals >= REVEALS_MAX_SPREADING || !this.#isSpreading(deal, crowd, nowMs))) {
+      this.#measure(window, crowd);
+      if (!isInTrouble) {
+        const { liars, before } = deal;
+        const holders = (piece: PieceIndex): readonly ConnectionId[] => crowd.holders(piece);
+        this.#leftBehind.look({ pieceCount: window.copies.length, holders, viewers: crowd.able, liars, before }, this.#windows);
+      }
       this.#deals.delete(window.number);
-      return false;
+      return 'over';
     }
-    const reliable = this.#reliable(able);
-    for (let piece = 0; piece < window.held.length; piece++) {
-      if (isDone(piece)) continue;
-      const fresh = reliable.filter((peer) => !deal.shares.get(peer)?.has(piece));
-      this.#give(deal, fresh, piece, window.held.length);
+    let dealt = false;
+    for (const [piece, fate] of deal.fates.entries()) {
+      const holders = crowd.holders(piece);
+      this.#follow(deal, window, piece, holders, nowMs);
+      if (fate.beyond > 1 + crowd.able.length * LIARS_RATIO || nowMs - fate.movedMs < this.#patienceMs) continue;
+      if (!fate.isPassedOn) this.#noteStopped(fate.dealtTo);
+      const lacks = (peer: ConnectionId): boolean =>
+        !deal.shares.get(peer)?.has(piece) && !(holders.includes(peer) && !deal.liars.has(peer));
+      dealt = this.#give(deal, this.#reliable(crowd.able).filter(lacks), piece, nowMs) || dealt;
     }
-    return true;
+    return dealt ? 'dealt' : 'unchanged';
+  }
+
+  /** Most of its pieces are with some viewers, not yet with all, and have gone on of late. */
+  #isSpreading({ fates }: Deal, { able }: Crowd, nowMs: Milliseconds): boolean {
+    const isOnItsWay = ({ beyond, spreadMs }: Fate): boolean =>
+      beyond > 0 && beyond < able.length - 1 && nowMs - spreadMs < this.#patienceMs;
+    return 2 * fates.filter(isOnItsWay).length > fates.length;
+  }
+
+  /** How much of what it was dealt this neighbour has passed on in time, 0 to 1; undefined while it has been dealt nothing. */
+  recordOf(peer: ConnectionId): number | undefined {
+    const record = this.#records.get(peer);
+    return record && (record.restUntil > this.#windows ? record.passed / 2 ** record.doublings : record.passed);
   }
 
   /** Whether other publishers still have the first turn with their parts of this window. */
   isEarly(number: WindowNumber): boolean {
-    return (this.#deals.get(number)?.round ?? 0) < 0;
+    return (this.#deals.get(number)?.turnsOfOthers ?? 0) > 0;
   }
 
   /** What this neighbour may know of the window. */
   visibleTo(peer: ConnectionId, window: BufferedWindow): Bitfield {
     const deal = this.#deals.get(window.number);
-    return deal ? (deal.shares.get(peer) ?? NOTHING) : window.held;
+    return deal && !this.#leftBehind.isServed(peer, this.#windows) ? (deal.shares.get(peer) ?? NOTHING) : window.held;
   }
 
   /** From now on everybody may know of everything. False if that was so already. */
@@ -115,48 +227,130 @@ export class WindowShares {
 
   dropPeer(peer: ConnectionId): void {
     this.#records.delete(peer);
+    this.#leftBehind.drop(peer);
     for (const deal of this.#deals.values()) deal.shares.delete(peer);
   }
 
-  /** Those who pass on what they get; everybody while there are fewer than two of them. */
+  /** A turn of the others is over: what nobody has anything of, and whose owner has not shown the window or spreads nothing, is dealt here. */
+  #takeOver(deal: Deal, window: BufferedWindow, crowd: Crowd, nowMs: Milliseconds): DealState {
+    const moving = deal.turnsOfOthers === 1 ? ownersThatMove(deal, crowd) : undefined;
+    deal.turnsOfOthers -= 1;
+    let dealt = false;
+    for (const [piece, fate] of deal.fates.entries()) {
+      fate.movedMs = nowMs;
+      if (deal.part?.isOurs(piece) !== false || crowd.holders(piece).length > 0 || deal.fates[piece]?.dealtTo !== undefined) continue;
+      const owner = deal.part.ownerOf(piece);
+      if (owner?.map.has(window.number, window.version) === true && moving?.has(owner) !== false) continue;
+      dealt = this.#give(deal, this.#reliable(crowd.able), piece, nowMs) || dealt;
+    }
+    return dealt ? 'dealt' : 'unchanged';
+  }
+
+  /** Notes whether a piece has gone on since it was last looked at. */
+  #follow(deal: Deal, window: BufferedWindow, piece: PieceIndex, holders: readonly ConnectionId[], nowMs: Milliseconds): void {
+    const fate = deal.fates[piece] as Fate;
+    if (fate.sentMs === undefined && (window.copies[piece] ?? 0) > 0) fate.sentMs = fate.movedMs = nowMs;
+    // Nobody can have what has never been sent, unless another publisher has sent it.
+    const isOut = fate.sentMs !== undefined || deal.part?.isOurs(piece) === false;
+    const beyond = isOut ? holders.filter((peer) => !deal.liars.has(peer) && !window.wasSentTo(piece, peer)).length : 0;
+    if (beyond > fate.beyond) fate.movedMs = nowMs;
+    if (beyond > fate.farthest) [fate.farthest, fate.spreadMs] = [beyond, nowMs];
+    // Fewer than before: some of them are gone, or asleep.
+    fate.beyond = beyond;
+    if (beyond === 0 || fate.isPassedOn) return;
+    fate.isPassedOn = true;
+    // Once several have been sent it, nobody knows who passed it on.
+    if (fate.sentMs !== undefined && window.copies[piece] === 1) this.#notePassed(fate.dealtTo, nowMs - fate.sentMs);
+  }
+
+  /** As long as the swarm usually takes to pass a piece on, and a little more (the shape of RFC 6298). */
+  get #patienceMs(): Milliseconds {
+    if (this.#spread < SPREAD_MIN) return this.#revealMs;
+    const usualMs = this.#passMs ? this.#passMs.mean + 4 * this.#passMs.deviation : 0;
+    return Math.min(PATIENCE_REVEALS_MAX * this.#revealMs, Math.max(this.#revealMs, usualMs));
+  }
+
+  #notePassed(peer: ConnectionId | undefined, tookMs: Milliseconds): void {
+    const record = peer === undefined ? undefined : this.#openRecord(peer);
+    if (record) {
+      record.passed += RECORD_GAIN * (1 - record.passed);
+      record.passedEver += RECORD_GAIN * (1 - record.passedEver);
+      record.pieces += 1;
+      if (record.passed > RECORD_INITIAL) record.doublings = 0;
+    }
+    const before = this.#passMs;
+    this.#passMs = before
+      ? {
+          mean: before.mean + (tookMs - before.mean) / 8,
+          deviation: before.deviation + (Math.abs(tookMs - before.mean) - before.deviation) / 4,
+        }
+      : { mean: tookMs, deviation: tookMs / 2 };
+  }
+
+  #noteStopped(peer: ConnectionId | undefined): void {
+    const { mean, deviation } = this.#passMs ?? { mean: this.#revealMs / 2, deviation: this.#revealMs / 8 };
+    this.#passMs = { mean: Math.min(PATIENCE_REVEALS_MAX * this.#revealMs, mean * PATIENCE_GROWTH), deviation };
+    if (peer === undefined) return;
+    const record = this.#openRecord(peer);
+    record.passed -= RECORD_GAIN * record.passed;
+    record.passedEver -= RECORD_GAIN * record.passedEver;
+    record.pieces += 1;
+    if (record.passed >= RECORD_MIN) return;
+    // When it is back, one piece decides.
+    record.passed = RECORD_MIN;
+    record.restUntil = this.#windows + REST_WINDOWS * 2 ** record.doublings;
+    record.doublings = Math.min(REST_DOUBLINGS_MAX, record.doublings + 1);
+  }
+
+  #openRecord(peer: ConnectionId): PassRecord {
+    const record = this.#records.get(peer) ?? { passed: RECORD_INITIAL, passedEver: RECORD_INITIAL, pieces: 0, restUntil: 0, doublings: 0 };
+    this.#records.set(peer, record);
+    return record;
+  }
+
+  /** Those who pass on what they get, and the best in a swarm in trouble, where hardly anybody does in time; everybody while there are fewer than two. */
   #reliable(able: readonly ConnectionId[]): readonly ConnectionId[] {
-    const reliable = able.filter((peer) => (this.#records.get(peer) ?? 1) >= RECORD_MIN);
+    const passedBy = (peer: ConnectionId): number => this.#records.get(peer)?.passedEver ?? RECORD_INITIAL;
+    const [, secondBest = 0] = able.map(passedBy).sort((one, other) => other - one);
+    const reliable = able.filter((peer) => {
+      const record = this.#records.get(peer);
+      const isAwake = (record?.restUntil ?? 0) <= this.#windows;
+      return isAwake || (record !== undefined && record.pieces >= BEST_PIECES_MIN && record.passedEver >= BEST_RATIO * secondBest);
+    });
     return reliable.length < 2 ? able : reliable;
   }
 
-  #measure(window: BufferedWindow, holdersOf: (piece: PieceIndex) => number): void {
-    const sent = window.copies.reduce((sum, copies) => sum + copies, 0);
+  #measure(window: BufferedWindow, crowd: Crowd): void {
+    let [sent, held] = [0, 0];
+    // What was sent to those who pass nothing on in any case says nothing of the others.
+    for (const piece of window.copies.keys()) {
+      sent += crowd.able.filter((peer) => window.wasSentTo(piece, peer)).length;
+      held += crowd.holders(piece).length;
+    }
     if (sent === 0) return;
-    const held = [...window.copies.keys()].reduce((sum, piece) => sum + holdersOf(piece), 0);
     const ratio = held / sent;
     this.#spread = this.#spread === Number.POSITIVE_INFINITY ? ratio : this.#spread + SPREAD_GAIN * (ratio - this.#spread);
   }
 
-  #record(deal: Deal, isSpread: (piece: PieceIndex) => boolean): void {
-    for (const [peer, share] of deal.shares) {
-      for (let piece = 0; piece < share.length; piece++) {
-        if (!share.has(piece)) continue;
-        const record = this.#records.get(peer) ?? 1;
-        this.#records.set(peer, record + RECORD_GAIN * ((isSpread(piece) ? 1 : 0) - record));
-      }
-    }
-  }
-
-  #give(deal: Deal, among: readonly ConnectionId[], piece: PieceIndex, pieceCount: number): void {
+  #give(deal: Deal, among: readonly ConnectionId[], piece: PieceIndex, nowMs: Milliseconds): boolean {
+    const fate = deal.fates[piece] as Fate;
+    fate.movedMs = nowMs;
     const peer = among[this.#turn++ % Math.max(1, among.length)];
-    if (peer === undefined) return;
-    const share = deal.shares.get(peer) ?? new Bitfield(pieceCount);
+    if (peer === undefined) return false;
+    fate.dealtTo = peer;
+    const share = deal.shares.get(peer) ?? new Bitfield(deal.fates.length);
     share.add(piece);
     deal.shares.set(peer, share);
+    return true;
   }
 }
 
 /** Publishers of whose part somebody holds something by now. */
-function ownersThatMove({ part }: Deal, window: BufferedWindow, holdersOf: (piece: PieceIndex) => number): ReadonlySet<Neighbour> {
+function ownersThatMove({ part, fates }: Deal, crowd: Crowd): ReadonlySet<Neighbour> {
   const owners = new Set<Neighbour>();
-  for (let piece = 0; piece < window.held.length; piece++) {
+  for (const piece of fates.keys()) {
     const owner = part?.ownerOf(piece);
-    if (owner && holdersOf(piece) > 0) owners.add(owner);
+    if (owner && crowd.holders(piece).length > 0) owners.add(owner);
   }
   return owners;
 }

@@ -155,6 +155,16 @@ test('a publisher that restarts is one shift for both tracks, from a key frame o
   assert.is(heard.breaks, 1);
 });
 
+test('where something is missing the picture stands still until the next key frame, and the sound goes on', () => {
+  const feed = started();
+  pushAll(feed, videoTag(0, true), audioTag(10), videoTag(40, false));
+  const heard = listen(feed);
+  feed.loss();
+  pushAll(feed, audioTag(50), videoTag(80, false), audioTag(90), videoTag(120, true), videoTag(160, false));
+  assert.is(spell(heard.tags), 'a50 a90 v120k v160');
+  assert.is(heard.breaks, 0);
+});
+
 test('a jump that nobody announced is a discontinuity too', () => {
   const feed = started();
   feed.push(videoTag(60_000, true));

@@ -1,12 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Announcer } from '../../../../src/relay/exchange/announcer.js';
+import type { LiveMessage } from '../../../../src/relay/exchange/live-message.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
-import { addNeighbour, availability, hold, makeContext, makeWindow, PARAMETERS, sentOf } from '../../../support/exchange-fixture.js';
+import { addNeighbour, availability, hold, makeContext, makeWindow, PARAMETERS, sent, sentOf } from '../../../support/exchange-fixture.js';
 
 function setUp() {
   const context = makeContext({}, 1_000);
-  const shares = new WindowShares();
+  const shares = new WindowShares(PARAMETERS.revealMs);
   const announcer = new Announcer(context, shares);
   const maps = () => sentOf(context.takeEffects(), 'map');
   return { context, shares, announcer, maps };
@@ -20,6 +21,69 @@ test('news go to whoever lacks the window, at once', () => {
   const [map] = maps();
   assert.equal([map?.to, map?.full], ['x', false]);
   assert.equal(map?.windows, [availability(makeWindow(4), [1])]);
+});
+
+test('a piece that a neighbour has already is no news to it, once it knows which content of the window is here', () => {
+  const { context, announcer } = setUp();
+  addNeighbour(context, 'x').map.update(true, 0, [availability(makeWindow(4, 4), [0, 1])]);
+  const window = hold(context, makeWindow(4, 4), [0]);
+  const noteLater = (piece: number): string[] => {
+    if (piece > 0) window.store(piece, new Uint8Array(1));
+    context.nowMs += PARAMETERS.haveBatchMs;
+    announcer.note(window, piece);
+    return sent(context.takeEffects()).map(({ message }) => message.kind);
+  };
+  assert.equal([0, 1, 2].map(noteLater), [['map'], [], ['have']]);
+});
+
+test('a whole map without a window takes back what was told of it', () => {
+  const { context, announcer } = setUp();
+  addNeighbour(context, 'x');
+  const made = makeWindow(4);
+  const kinds = (act: () => void): string[] => {
+    context.nowMs += PARAMETERS.haveBatchMs;
+    act();
+    return sent(context.takeEffects()).map(({ message }) => message.kind);
+  };
+  assert.equal(
+    kinds(() => announcer.note(hold(context, made, [0]))),
+    ['map'],
+  );
+  context.buffer.remove(4);
+  kinds(() => announcer.sendMaps());
+  assert.equal(
+    kinds(() => announcer.note(hold(context, made, [0]))),
+    ['map'],
+  );
+  kinds(() => announcer.sendMaps());
+  assert.equal(
+    kinds(() => announcer.note(hold(context, made, [1]))),
+    ['have'],
+    'one in part has its details in every whole map',
+  );
+});
+
+test('whoever knows the details of a window is told the rest in short, but not of another content, nor many pieces, nor by a publisher', () => {
+  const { context, announcer } = setUp();
+  addNeighbour(context, 'x');
+  const made = makeWindow(4, 7);
+  const told = (pieces: readonly number[], of = made): LiveMessage[] => {
+    const window = hold(context, of, pieces);
+    context.nowMs += PARAMETERS.haveBatchMs;
+    announcer.note(window);
+    return sent(context.takeEffects()).map(({ message }) => message);
+  };
+  const news = { kind: 'map', full: false } as const;
+  assert.equal(told([0]), [{ ...news, windows: [availability(made, [0])] }]);
+  assert.equal(told([2]), [{ kind: 'have', window: 4, pieces: [0, 2] }]);
+  assert.equal(told([1, 3]), [{ kind: 'have', window: 4, pieces: [0, 1, 2, 3] }]);
+  assert.equal(told([4]), [{ ...news, windows: [availability(made, [0, 1, 2, 3, 4])] }]);
+  assert.equal(told([5, 6]), [{ kind: 'have', window: 4, pieces: [] }]);
+  context.buffer.remove(4);
+  const other = makeWindow(4, 5);
+  assert.equal(told([0], other), [{ ...news, windows: [availability(other, [0])] }]);
+  context.neighbours.get('x')?.forgetBelow(5);
+  assert.equal(told([1], other), [{ ...news, windows: [availability(other, [0, 1])] }]);
 });
 
 test('news that follow soon are gathered, and a timer brings them', () => {
@@ -69,7 +133,7 @@ test('a window that is dealt out is announced to each only as far as it was deal
   const { context, shares, announcer, maps } = setUp();
   for (const id of ['x', 'y', 'z']) addNeighbour(context, id);
   const window = hold(context, makeWindow(4, 2));
-  shares.open(window, ['x', 'y']);
+  shares.open(window, { able: ['x', 'y'], contested: false, holders: () => [] }, context.nowMs);
   announcer.note(window);
   assert.equal(
     maps().map(({ to, windows }) => [to, windows[0]?.held?.count]),

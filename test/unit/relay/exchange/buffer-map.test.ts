@@ -22,6 +22,31 @@ test('news add to what was said before', () => {
   assert.equal([map.holdsAll(5), map.holdsAll(6), map.head], [false, true, 6]);
 });
 
+test('where no tail is said, the one said before holds', () => {
+  const map = new BufferMap();
+  map.update(true, 5, [whole(4), whole(5)]);
+  map.update(false, undefined, [whole(6)]);
+  assert.equal([map.tail, map.numbers()], [5, [5, 6]]);
+});
+
+test('a short word is a map of a window whose details are known, and nothing where they are not', () => {
+  const map = new BufferMap();
+  map.update(true, 0, [part(5, 4, 0), whole(6, 4), whole(7), { ...part(8, 4, 0), key: true, version: 9 }]);
+  assert.equal(map.spellOut(5, [1, 3, 4]), part(5, 4, 1, 3));
+  assert.equal(map.spellOut(5, []), whole(5, 4));
+  assert.equal(map.spellOut(8, []), { ...whole(8, 4, true), version: 9 });
+  assert.equal(
+    [6, 7, 9].map((number) => map.spellOut(number, [1])),
+    [undefined, undefined, undefined],
+  );
+});
+
+test('a whole window has as many pieces as it is said to have, and any if nothing is said', () => {
+  const map = new BufferMap();
+  map.update(true, 0, [whole(5, 3), whole(6)]);
+  assert.equal([map.holds(5, 2), map.holds(5, 3), map.holds(6, 3)], [true, false, true]);
+});
+
 test('a whole map replaces what was said before, but keeps counts and key flags', () => {
   const map = new BufferMap();
   map.update(true, 0, [whole(5, 4, true), whole(6, 4)]);
@@ -72,6 +97,16 @@ test('what was refused there is not held there', () => {
   map.update(true, 0, [whole(5)]);
   map.noteMissing(5);
   assert.not(map.holds(5, 0));
+});
+
+test('numbers are found from anywhere on, and a claim only of the content that is meant', () => {
+  const map = new BufferMap();
+  map.update(true, 0, [whole(5), { ...whole(8, 4), version: 3 }]);
+  assert.equal([map.firstFrom(0), map.firstFrom(6), map.firstFrom(9), map.numbersFrom(6)], [5, 8, undefined, [8]]);
+  assert.equal(
+    [map.claim(8, 3)?.pieceCount, map.claim(8, undefined)?.pieceCount, map.claim(8, 4), map.claim(6, 3)],
+    [4, 4, undefined, undefined],
+  );
 });
 
 test.run();

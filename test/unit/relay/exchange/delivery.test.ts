@@ -1,6 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { WindowMender } from '../../../../src/media/holed-window.js';
 import { Delivery } from '../../../../src/relay/exchange/delivery.js';
+import type { LiveExchangeOptions } from '../../../../src/relay/exchange/exchange-context.js';
 import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import type { LiveEvent } from '../../../../src/relay/exchange/live-protocol.js';
 import { PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
@@ -10,14 +12,15 @@ import { addNeighbour, availability, hold, makeContext, makeWindow, PARAMETERS }
 
 const FAR = { number: 0xffff_ffff, pieceCount: 3, key: true, held: null };
 
-function setUp() {
-  const context = makeContext({}, 1_000);
+function setUp(overrides: Partial<LiveExchangeOptions> = {}) {
+  const context = makeContext(overrides, 1_000);
   const pending = new PendingWindows();
   const playout = new Playout(PARAMETERS, context.buffer, (after, before) => context.isAnnounced(after, before));
   const lineage = new Lineage(context);
   const requester = new Requester({ context, playout, pending, lineage });
   const delivery = new Delivery({ context, playout, requester, pending, lineage });
   const events = (): LiveEvent[] => context.takeEffects().flatMap((effect) => (effect.kind === 'emit' ? [effect.event] : []));
+  const given = (): (LiveEvent & { kind: 'window' })[] => events().filter((event) => event.kind === 'window');
   const told = (): string[] =>
     events().map((event) =>
       event.kind === 'window' ? `${event.manifest.number}` : event.kind === 'skipped' ? `${event.from}>${event.to}` : '',
@@ -42,7 +45,7 @@ function setUp() {
       context.deliverDue = false;
     }
   };
-  return { context, pending, playout, requester, delivery, told, claim, wait };
+  return { context, pending, playout, requester, delivery, told, given, claim, wait };
 }
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index);
@@ -152,10 +155,10 @@ function blocked() {
   return made;
 }
 
-test('what nobody holds any more is jumped over after a second, to a key frame, and told of when the jump comes off', () => {
+test('what nobody holds any more is jumped over once somebody else could have been dealt it, to a key frame, and told of when the jump comes off', () => {
   const { context, claim, wait, told, delivery } = blocked();
   for (const id of ['x', 'y']) claim(id, range(11, 14));
-  wait(1_200);
+  wait(2_700);
   assert.equal(told(), [], 'the jump is on, but its far side is not here');
   hold(context, makeWindow(12));
   delivery.deliver();
@@ -199,6 +202,123 @@ test('windows that are fetched and not wanted any more are forgotten', () => {
   delivery.deliver();
   delivery.prune();
   assert.equal(pending.numbers(), [8]);
+});
+
+test('a window that nobody names is kept while it is asked of a publisher of the line, which has not shown it', () => {
+  for (const isOnAir of [true, false]) {
+    const { delivery, pending, claim, context, playout } = setUp();
+    claim('p', range(1, 8), true).onAir = isOnAir;
+    hold(context, makeWindow(8));
+    playout.moveTo(9);
+    // The others were named by somebody who has taken it back.
+    for (const number of [9, 10, 4_000_000_000]) pending.noteManifestAsked(number, 'p', context.nowMs);
+    delivery.prune();
+    assert.equal(pending.numbers(), isOnAir ? [9] : []);
+  }
+});
+
+/** Gaps stay zeros; key frames have to be whole. */
+const mend: WindowMender = ({ bytes, gaps, keyOffsets }) =>
+  keyOffsets.length > 0 && gaps.length > 0 ? undefined : { bytes, keyOffsets, lossOffsets: [] };
+
+/** Window 8 has been played, and is good for one window's time; of window 9 some pieces are here, and those behind it, with key frames, whole. */
+function holed({ missing, behind = [10, 11], mends = true }: { missing: readonly number[]; behind?: readonly number[]; mends?: boolean }) {
+  const set = setUp(mends ? { mend } : {});
+  set.claim('x', range(1, 12));
+  set.delivery.start();
+  hold(set.context, makeWindow(8));
+  set.context.nowMs += PARAMETERS.startLagMs;
+  set.delivery.deliver();
+  set.given();
+  const pieces = range(0, 15).filter((piece) => !missing.includes(piece));
+  hold(set.context, makeWindow(9, 16), pieces);
+  const keyMarks = [{ offsetBytes: 0, afterStartMs: 0 }];
+  for (const number of behind) hold(set.context, makeWindow(number, 3, { keyMarks }));
+  return set;
+}
+
+test('the player waits half as long as the picture would stand still, and goes on without what is missing', () => {
+  const { wait, given, delivery } = holed({ missing: [3] });
+  // The gap lies 94 ms into the window, the next key frame 406 ms behind it.
+  wait(PARAMETERS.windowMs + 200);
+  assert.equal(given(), []);
+  wait(100);
+  const [first, ...rest] = given();
+  assert.equal([first?.manifest.number, first?.gaps], [9, [{ offsetBytes: 300, lengthBytes: 100 }]]);
+  assert.equal(
+    rest.map(({ manifest, gaps }) => [manifest.number, gaps]),
+    [
+      [10, []],
+      [11, []],
+    ],
+  );
+  assert.equal([delivery.windowsInPart, delivery.piecesMissed, delivery.stalls], [1, 1, 1]);
+});
+
+test('after the stream has stood still, what is missing is waited for from when the window came, and not from when the player ran dry', () => {
+  const { context, claim, wait, given } = holed({ missing: [], behind: [] });
+  claim('x', range(1, 9));
+  wait(8_000);
+  assert.equal(
+    given().map(({ manifest }) => manifest.number),
+    [9],
+  );
+  claim('x', range(1, 11));
+  hold(context, makeWindow(10, 16), [...range(0, 2), ...range(4, 15)]);
+  hold(context, makeWindow(11, 3, { keyMarks: [{ offsetBytes: 0, afterStartMs: 0 }] }));
+  wait(200);
+  assert.equal(given(), []);
+  hold(context, makeWindow(10, 16), [3]);
+  wait(100);
+  assert.equal(
+    given().map(({ manifest, gaps }) => [manifest.number, gaps]),
+    [
+      [10, []],
+      [11, []],
+    ],
+  );
+});
+
+test('one that lacks half is waited for half as long as it lasts, and one that lacks more to the end', () => {
+  const many = holed({ missing: range(0, 7) });
+  many.wait(PARAMETERS.windowMs + PARAMETERS.windowMs / 2 - 100);
+  assert.equal(many.given(), []);
+  many.wait(100);
+  assert.equal(
+    many.given().map(({ manifest }) => manifest.number),
+    [9, 10, 11],
+  );
+  const more = holed({ missing: range(0, 8) });
+  more.wait(PARAMETERS.windowMs + 500);
+  assert.equal(more.given(), []);
+});
+
+test('nothing is left out while what follows is missing too: the player would stand still anyway', () => {
+  const { wait, given } = holed({ missing: [3], behind: [] });
+  wait(PARAMETERS.windowMs + 1_000);
+  assert.equal(given(), []);
+  const one = holed({ missing: range(0, 7), behind: [10] });
+  one.wait(PARAMETERS.windowMs + 500);
+  assert.equal(one.given(), []);
+});
+
+test('a window is never cut where its container needs what is missing, nor without a mender', () => {
+  const whole = holed({ missing: [3], mends: false });
+  whole.wait(PARAMETERS.windowMs + 500);
+  assert.equal(whole.given(), []);
+  const key = setUp({ mend });
+  key.claim('x', range(1, 12));
+  key.playout.moveTo(11);
+  hold(key.context, makeWindow(11));
+  key.wait(PARAMETERS.startLagMs + 100);
+  assert.equal(
+    key.given().map(({ manifest }) => manifest.number),
+    [11],
+  );
+  hold(key.context, makeWindow(12, 16), range(1, 15));
+  hold(key.context, makeWindow(13));
+  key.wait(PARAMETERS.windowMs + 500);
+  assert.equal(key.given(), []);
 });
 
 test.run();

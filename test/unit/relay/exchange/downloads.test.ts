@@ -35,4 +35,23 @@ test('what is removed leaves nothing behind', () => {
   assert.equal(downloads.of(1), []);
 });
 
+test('what is awaited is counted by window, and windows below a number are found', () => {
+  const downloads = new Downloads();
+  for (const [window, piece] of [
+    [4, 0],
+    [4, 2],
+    [6, 1],
+  ] as const)
+    downloads.open(window, piece, 300);
+  assert.equal(
+    [3, 4, 6].map((window) => downloads.countOf(window)),
+    [0, 2, 1],
+  );
+  assert.equal(
+    downloads.below(6).map(({ window, piece }) => `${window}:${piece}`),
+    ['4:0', '4:2'],
+  );
+  assert.equal(downloads.below(4), []);
+});
+
 test.run();

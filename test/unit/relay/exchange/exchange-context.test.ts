@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TokenBucket } from '../../../../src/kernel/token-bucket.js';
-import { addNeighbour, availability, makeContext, makeWindow, OWNER } from '../../../support/exchange-fixture.js';
+import { addNeighbour, availability, hold, makeContext, makeWindow, OWNER } from '../../../support/exchange-fixture.js';
 
 test('effects are given out once, in order', () => {
   const context = makeContext();
@@ -44,6 +44,21 @@ test('a window is announced when any neighbour speaks of it, between two others 
 
 test('who has a signer is a publisher', () => {
   assert.equal([makeContext().isPublisher, makeContext({ signer: OWNER }).isPublisher], [false, true]);
+});
+
+test('how far any map has ever reached is known without a look at them, and nothing is taken for certain before the first', () => {
+  const context = makeContext();
+  assert.equal([context.newestTold, context.highestTail], [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
+  const neighbour = addNeighbour(context, 'x');
+  const told = (tail: number, ...numbers: readonly number[]): void =>
+    context.takeMap(neighbour, { kind: 'map', full: true, tail, windows: numbers.map((number) => availability(makeWindow(number))) });
+  told(3, 4, 9);
+  assert.equal([context.newestTold, context.highestTail, neighbour.map.head], [9, 3, 9]);
+  told(2, 4);
+  assert.equal([context.newestTold, context.highestTail, neighbour.map.head], [9, 3, 4]);
+  hold(context, makeWindow(12));
+  context.buffer.remove(12);
+  assert.is(context.newestTold, 12);
 });
 
 test.run();

@@ -1,8 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Malformed } from '../../../../src/kernel/errors.js';
+import { LIVE_VERSION } from '../../../../src/relay/exchange/live-message.js';
 import type { LiveEffect } from '../../../../src/relay/exchange/live-protocol.js';
-import { decodeManifest } from '../../../../src/relay/exchange/manifest.js';
+import { decodeManifest, withoutCertificate } from '../../../../src/relay/exchange/manifest.js';
 import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
 import {
   availability,
@@ -40,7 +41,7 @@ function watching(): DrivenExchange {
   return viewer;
 }
 
-/** Answers every request for a window that exists. */
+/** Answers every request for a window that exists, and those that follow from the answers. */
 function serve(viewer: DrivenExchange, effects: readonly LiveEffect[] = viewer.effects): readonly LiveEffect[] {
   const answers: LiveEffect[] = [];
   for (const { to, window, pieces, wantManifest } of sentOf(effects, 'request')) {
@@ -50,7 +51,7 @@ function serve(viewer: DrivenExchange, effects: readonly LiveEffect[] = viewer.e
     for (const piece of pieces)
       answers.push(...viewer.hear(to, { kind: 'piece', window, piece, payload: made.pieces[piece] as Uint8Array }));
   }
-  return answers;
+  return answers.length > 0 ? [...answers, ...serve(viewer, answers)] : [];
 }
 
 test('starting asks for neighbours and sets the clocks going', () => {
@@ -173,7 +174,7 @@ test('a flood of requests is answered for a while at most', () => {
 test('another version is not misbehaviour', () => {
   const viewer = new DrivenExchange();
   viewer.input({ kind: 'peer-up', peer: 'new' });
-  assert.equal(drops(viewer.hear('new', { kind: 'hello', version: 3, publisher: false, rank: 0 })), ['new surplus']);
+  assert.equal(drops(viewer.hear('new', { kind: 'hello', version: LIVE_VERSION + 1, publisher: false, rank: 0 })), ['new surplus']);
 });
 
 test('who says nothing, and who reads nothing, is dropped after a while', () => {
@@ -213,6 +214,7 @@ test('a neighbour that always names new windows costs no memory and moves nobody
       'liar',
       Array.from({ length: 200 }, (_, index) => ({ number: first + index, pieceCount: 8_000, key: true, held: null })),
     );
+    viewer.hearMap('x', [], false);
     viewer.wait(50);
   }
   const open = new Set<string>();
@@ -223,6 +225,63 @@ test('a neighbour that always names new windows costs no memory and moves nobody
   assert.ok(open.size < 300, `${open.size} requests out`);
   assert.ok(Date.now() - startedMs < 10_000, `${Date.now() - startedMs} ms`);
   assert.equal(played(serve(viewer, viewer.hearMap('x', [availability(makeWindow(13))], false))), [13]);
+});
+
+test('a short word is taken as the map that it stands for, and one that nobody can make sense of as a sign of life', () => {
+  const viewer = watching();
+  serve(viewer);
+  const made = makeWindow(13);
+  viewer.hearMap('x', [availability(made, [0])], false);
+  serve(viewer);
+  assert.equal(sentOf(viewer.hear('y', { kind: 'have', window: 13, pieces: [1] }), 'request'), [], 'nobody knows of how many pieces at y');
+  assert.equal(
+    sentOf(viewer.hear('x', { kind: 'have', window: 13, pieces: [0, 1, 2_000] }), 'request').map(({ to, window, pieces }) => [
+      to,
+      window,
+      pieces,
+    ]),
+    [['x', 13, [1]]],
+  );
+  viewer.hear('x', { kind: 'piece', window: 13, piece: 1, payload: made.pieces[1] as Uint8Array });
+  assert.equal(played(serve(viewer, viewer.hear('x', { kind: 'have', window: 13, pieces: [] }))), [13]);
+});
+
+test('a manifest without its certificate is one with that of the last that had one; before there is any, it is a violation', () => {
+  for (const isKnown of [true, false]) {
+    const viewer = watching();
+    const [asked, other] = [makeWindow(13, 3, {}, PUBLISHER, CHANNEL, certify()), makeWindow(40, 3, {}, PUBLISHER, CHANNEL, certify())];
+    serve(viewer);
+    // Nobody has asked for it, and the certificate is remembered all the same: its sender takes it for known.
+    if (isKnown) viewer.hear('x', { kind: 'manifest', ageMs: 0, bytes: other.manifest.bytes });
+    viewer.hearMap('x', [availability(asked)], false);
+    const effects = viewer.hear('x', { kind: 'manifest', ageMs: 0, bytes: withoutCertificate(asked.manifest.bytes), short: true });
+    assert.equal(drops(effects), isKnown ? [] : ['x misbehaved']);
+    const pieces = asked.pieces.flatMap((payload, piece) => viewer.hear('x', { kind: 'piece', window: 13, piece, payload }));
+    assert.equal(played(pieces), isKnown ? [13] : []);
+  }
+});
+
+test('a bad piece counts in the next acquaintance too', () => {
+  for (const peerId of ['peer x', 'somebody else']) {
+    const viewer = watching();
+    const spoil = (from: string): readonly LiveEffect[] => {
+      const request = sentOf(viewer.effects, 'request').find(({ to }) => to === from);
+      const [window, piece] = [request?.window ?? 0, request?.pieces[0] ?? 0];
+      viewer.hear(from, { kind: 'manifest', ageMs: 10, bytes: makeWindow(window).manifest.bytes });
+      return viewer.hear(from, { kind: 'piece', window, piece, payload: new Uint8Array(16_384) });
+    };
+    assert.equal(drops(spoil('x')), []);
+    viewer.input({ kind: 'peer-down', peer: 'x' });
+    viewer.input({ kind: 'peer-down', peer: 'y' });
+    viewer.meet('again', false, peerId);
+    viewer.hearMap(
+      'again',
+      ALL.map((made) => availability(made)),
+    );
+    viewer.wait(1_000);
+    assert.equal(drops(spoil('again')), peerId === 'peer x' ? ['again misbehaved'] : []);
+    assert.is(viewer.figures().badPieces, 2);
+  }
 });
 
 test('messages and timers of neighbours that are gone change nothing', () => {

@@ -21,14 +21,17 @@ function part(number: number, pieceCount: number, key: boolean, bits: Uint8Array
 }
 
 const TABLE: readonly [LiveMessage, string][] = [
-  [{ kind: 'hello', version: 2, publisher: true, rank: 258 }, '00020100000102'],
+  [{ kind: 'hello', version: 3, publisher: true, rank: 258 }, '00030100000102'],
   [{ kind: 'request', window: 7, pieces: [0, 258], wantManifest: true, patienceMs: 300 }, '020100000007012c00000102'],
   [{ kind: 'manifest', ageMs: 5, bytes: Uint8Array.of(0xaa) }, '0300000005aa'],
+  [{ kind: 'manifest', ageMs: 5, bytes: Uint8Array.of(0xaa), short: true }, '0b00000005aa'],
   [{ kind: 'piece', window: 7, piece: 2, payload: Uint8Array.of(0xbb) }, '04000000070002bb'],
   [{ kind: 'cancel', window: 7, pieces: [1] }, '05000000070001'],
   [{ kind: 'refuse', why: 'not-held', window: 7, etaMs: 9, pieces: [1] }, '06010000000700090001'],
   [{ kind: 'info', bytes: Uint8Array.of(0xcc) }, '07cc'],
   [{ kind: 'revocations', bytes: Uint8Array.of(0xdd) }, '08dd'],
+  [{ kind: 'have', window: 7, pieces: [1] }, '0a000000070001'],
+  [{ kind: 'have', window: 7, pieces: [] }, '0a00000007'],
   [
     {
       kind: 'map',
@@ -41,6 +44,7 @@ const TABLE: readonly [LiveMessage, string][] = [
     },
     '010100000003' + '000000000502800a00000001000900000000',
   ],
+  [{ kind: 'map', full: false, windows: [{ number: 5, pieceCount: 0, key: false, held: null }] }, '0104' + '010000000501'],
   [{ kind: 'map', full: false, tail: 3, windows: [{ number: 5, pieceCount: 0, key: false, held: null }] }, '010000000003' + '010000000501'],
   [
     { kind: 'map', full: false, tail: 3, windows: [part(5, 9, true, Uint8Array.of(0x81, 0x80))] },
@@ -78,10 +82,13 @@ const availability = fc.oneof(
 const message: fc.Arbitrary<LiveMessage> = fc.oneof(
   record({ kind: fc.constant('hello' as const), version: fc.constant(LIVE_VERSION), publisher: fc.boolean(), rank: number }),
   record({ kind: fc.constant('map' as const), full: fc.boolean(), tail: number, windows: fc.array(availability, { maxLength: 50 }) }),
+  record({ kind: fc.constant('map' as const), full: fc.boolean(), windows: fc.array(availability, { maxLength: 50 }) }),
   record({ kind: fc.constant('request' as const), window: number, pieces, wantManifest: fc.boolean(), patienceMs: milliseconds }),
   record({ kind: fc.constant('manifest' as const), ageMs: number, bytes }),
+  record({ kind: fc.constant('manifest' as const), ageMs: number, bytes, short: fc.constant(true as const) }),
   record({ kind: fc.constant('piece' as const), window: number, piece: fc.integer({ min: 0, max: 0xffff }), payload: bytes }),
   record({ kind: fc.constant('cancel' as const), window: number, pieces }),
+  record({ kind: fc.constant('have' as const), window: number, pieces }),
   record({
     kind: fc.constant('refuse' as const),
     why: fc.constantFrom('busy' as const, 'not-held' as const),

@@ -3,7 +3,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nodeHasher } from '../../../../src/io/crypto.js';
 import { Malformed } from '../../../../src/kernel/errors.js';
+import { CERTIFICATE_BYTES } from '../../../../src/relay/exchange/certificate.js';
 import {
+  certificateIn,
   decodeManifest,
   KEY_MARKS_MAX,
   type Manifest,
@@ -12,11 +14,14 @@ import {
   splitPieces,
   WINDOW_DOMAIN,
   type WindowContent,
+  withCertificate,
+  withoutCertificate,
 } from '../../../../src/relay/exchange/manifest.js';
 import {
   authorityAt,
   CERTIFICATE,
   CHANNEL,
+  certify,
   makeWindow,
   OWNER,
   PIECE_BYTES,
@@ -120,6 +125,19 @@ for (const [title, bytes] of MALFORMED) {
 test('bytes too short for a signature are not signed', () => {
   const { manifest } = makeWindow(4);
   assert.is(authorityAt().judge(WINDOW_DOMAIN, { ...manifest, bytes: new Uint8Array(10) }), 'foreign');
+});
+
+test('a certificate can be left out and put in again', () => {
+  const { bytes, certificate } = makeWindow(4, 3, {}, PUBLISHER, CHANNEL, certify()).manifest;
+  assert.equal(certificateIn(bytes), certificate?.bytes);
+  const short = withoutCertificate(bytes);
+  assert.is(short.length, bytes.length - CERTIFICATE_BYTES);
+  assert.equal(withCertificate(short, certificate?.bytes ?? new Uint8Array()), bytes);
+  assert.is(certificateIn(makeWindow(4).manifest.bytes), undefined);
+  for (const rubbish of [new Uint8Array(), Uint8Array.of(1, 4), new Uint8Array(40).fill(255)]) {
+    assert.is(certificateIn(rubbish), undefined);
+    assert.is(withCertificate(rubbish, new Uint8Array(CERTIFICATE_BYTES)).length, rubbish.length + CERTIFICATE_BYTES);
+  }
 });
 
 test.run();

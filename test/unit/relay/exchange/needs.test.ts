@@ -60,6 +60,14 @@ test('of a window without a manifest no more is needed than may be kept, whateve
   assert.is(names().length, EARLY_PIECES_MAX);
 });
 
+test('a claim of more pieces than a window has is held against nobody else', () => {
+  const { context, view } = setUp();
+  addNeighbour(context, 'liar').map.update(true, 0, [{ number: 4, pieceCount: 5, key: true, held: null }]);
+  addNeighbour(context, 'x').map.update(true, 0, [availability(makeWindow(4))]);
+  const holders = listNeeds(view).map((need) => need.holders.map(({ id }) => id));
+  assert.equal(holders, [['liar', 'x'], ['liar', 'x'], ['liar', 'x'], ['liar'], ['liar']]);
+});
+
 test('no more windows are needed than the buffer holds, the next ones first', () => {
   const { context, view } = setUp();
   const windows = Array.from({ length: 1_000 }, (_, index) => ({ number: 10 + index, pieceCount: 1, key: true, held: null }));
@@ -83,6 +91,64 @@ test('each need knows who holds the piece, its size and how much time there is',
     last?.holders.map(({ id }) => id),
     ['x', 'y'],
   );
+});
+
+test('nothing is needed where all that anybody spoke of is here or on its way, and something is as soon as one piece is not', () => {
+  const { context, names, downloads } = setUp();
+  const neighbour = addNeighbour(context, 'x');
+  const windows = [4, 5].map((number) => availability(makeWindow(number)));
+  context.takeMap(neighbour, { kind: 'map', full: true, tail: 0, windows });
+  hold(context, makeWindow(4));
+  hold(context, makeWindow(5), [0]);
+  downloads.open(5, 1, 300);
+  assert.equal(names(), ['5:2']);
+  downloads.open(5, 2, 300);
+  assert.equal(names(), []);
+  downloads.remove(5, 1);
+  assert.equal(names(), ['5:1']);
+});
+
+test('a silent viewer on trial that claims everything does not keep the rescue by a publisher away', () => {
+  const { context, view } = setUp();
+  const liar = addNeighbour(context, 'liar');
+  liar.map.update(true, 0, [availability(makeWindow(4))]);
+  const publisher = addNeighbour(context, 'publisher', true);
+  publisher.onAir = true;
+  publisher.map.update(true, 0, [availability(makeWindow(3))]);
+  context.nowMs += PARAMETERS.startLagMs;
+  view.playout.moveTo(3);
+  hold(context, makeWindow(3));
+  view.playout.deliver(context.nowMs);
+  context.nowMs += 450;
+  const holders = () => listNeeds(view).map(({ holders }) => holders.map(({ id }) => id));
+  assert.equal(holders(), [['liar'], ['liar'], ['liar']]);
+  liar.outstanding = 2;
+  assert.equal(holders(), [['publisher'], ['publisher'], ['publisher']]);
+});
+
+test('a part of a window that only a publisher shows has been dealt to a viewer that has others to pass it on to', () => {
+  const { context, view } = setUp();
+  addNeighbour(context, 'publisher', true).map.update(true, 0, [availability(makeWindow(4), [1]), availability(makeWindow(5))]);
+  const dealt = () => listNeeds(view).map(({ window, piece, dealt }) => `${window}:${piece}${dealt ? ' dealt' : ''}`);
+  assert.equal(dealt(), ['4:1', '5:0', '5:1', '5:2']);
+  const viewer = addNeighbour(context, 'viewer');
+  assert.equal(dealt(), ['4:1 dealt', '5:0', '5:1', '5:2']);
+  viewer.map.update(true, 0, [availability(makeWindow(4), [1])]);
+  assert.is(dealt()[0], '4:1');
+});
+
+test('a piece that only those hold who may not be asked now is not needed yet', () => {
+  const { context, names } = setUp();
+  const [resting, free] = ['x', 'y'].map((name) => addNeighbour(context, name));
+  for (const number of [4, 5, 6, 7]) hold(context, makeWindow(number), [0]);
+  resting?.map.update(
+    true,
+    0,
+    [4, 5, 6, 7].map((number) => availability(makeWindow(number))),
+  );
+  free?.map.update(true, 0, [availability(makeWindow(6), [0]), availability(makeWindow(7), [0, 2])]);
+  resting?.rest(1_000, context.nowMs);
+  assert.equal(names(), ['7:2']);
 });
 
 test.run();

@@ -23,7 +23,7 @@ test('a flood is too much in the end, and the sooner the more work each message 
   assert.ok(patienceFor(request(1)) <= 10_000);
   assert.ok(patienceFor(request(500)) < 50);
   assert.ok(patienceFor({ kind: 'info', bytes: new Uint8Array() }) <= 1_000);
-  assert.ok(patienceFor({ kind: 'hello', version: 2, publisher: false, rank: 0 }) <= 20_000);
+  assert.ok(patienceFor({ kind: 'hello', version: 3, publisher: false, rank: 0 }) <= 20_000);
 });
 
 test('an honest pace is never too much: a hundred pieces and twenty maps a second', () => {
@@ -76,6 +76,19 @@ test('a newcomer is asked for few pieces, a proven neighbour for many, one that 
   assert.equal([neighbour.allowance, neighbour.unansweredSinceMs, neighbour.busyUntilMs], [1, 5, 109]);
   neighbour.succeeded();
   assert.equal([neighbour.allowance, neighbour.unanswered], [64, 0]);
+});
+
+test('of one on trial it is safe to ask for as much as it takes to ban it', () => {
+  const neighbour = new Neighbour('x', 0);
+  neighbour.outstanding = 1;
+  assert.ok(neighbour.isSafe);
+  neighbour.unverified = 1;
+  assert.ok(!neighbour.isSafe && neighbour.hasRoom);
+  neighbour.succeeded();
+  assert.ok(neighbour.isSafe && !neighbour.onTrial);
+  neighbour.badPieces = 1;
+  neighbour.unverified = 0;
+  assert.ok(neighbour.onTrial && !neighbour.isSafe, 'whatever good it has sent before');
 });
 
 test('success restores credit', () => {

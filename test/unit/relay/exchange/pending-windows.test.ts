@@ -18,6 +18,14 @@ test('pieces wait only for a manifest that has been asked for', () => {
   assert.equal([pending.has(5, 0), pending.has(5, 1), pending.hasAny(5), pending.hasAny(6)], [true, false, true, false]);
 });
 
+test('pieces are counted by who sent them', () => {
+  const pending = expecting(5, 6);
+  pending.keep(5, 0, early(10));
+  pending.keep(6, 0, early(10));
+  pending.keep(6, 1, early(10, 'y'));
+  assert.equal([pending.countFrom('x'), pending.countFrom('y'), pending.countFrom('z')], [2, 1, 0]);
+});
+
 test('a manifest is asked for once, then of somebody else when it does not come', () => {
   const pending = new PendingWindows();
   assert.ok(pending.wantsManifest(5, 300, 0));

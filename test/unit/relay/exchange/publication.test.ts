@@ -38,7 +38,7 @@ function publicationOf(context: ExchangeContext, shares: WindowShares): Publicat
 
 function setUp() {
   const context = makeContext({ signer: OWNER }, 1_000);
-  const shares = new WindowShares();
+  const shares = new WindowShares(PARAMETERS.revealMs);
   return { context, shares, publication: publicationOf(context, shares) };
 }
 
@@ -51,7 +51,7 @@ test('a window is signed and held whole', () => {
 });
 
 test('it is dealt out among viewers that read, shown whole to other publishers, and revealed later', () => {
-  const { context, publication } = setUp();
+  const { context, shares, publication } = setUp();
   for (const id of ['a', 'b', 'blocked']) addNeighbour(context, id);
   const blocked = context.neighbours.get('blocked');
   if (blocked) blocked.blockedSinceMs = 0;
@@ -66,21 +66,57 @@ test('it is dealt out among viewers that read, shown whole to other publishers, 
       ['other', undefined],
     ],
   );
-  assert.ok(effects.some((effect) => effect.kind === 'schedule' && effect.timer === 'reveal:4' && effect.delayMs === PARAMETERS.revealMs));
+  assert.ok(effects.some((effect) => effect.kind === 'schedule' && effect.timer === 'reveal:4' && effect.delayMs === shares.lookMs));
 });
 
-test('after some rounds everybody is told of everything, and no timer is left', () => {
-  const { context, publication } = setUp();
+test('after some time everybody is told of everything, and no timer is left', () => {
+  const { context, shares, publication } = setUp();
   for (const id of ['a', 'b']) addNeighbour(context, id);
   publication.publish(makeWindow(4, 4).content, false);
   context.takeEffects();
-  for (let round = 0; round < 4; round++) {
-    context.nowMs += PARAMETERS.revealMs;
+  let looks = 0;
+  for (let isWaiting = true; isWaiting; looks++) {
+    context.nowMs += shares.lookMs;
     publication.reveal(4);
+    const effects = context.takeEffects();
+    isWaiting = effects.some((effect) => effect.kind === 'schedule' && effect.timer === 'reveal:4');
+    if (!isWaiting) assert.equal(sentOf(effects, 'map').at(-1)?.windows, [availability(makeWindow(4, 4))]);
   }
-  const effects = context.takeEffects();
-  assert.equal(sentOf(effects, 'map').at(-1)?.windows, [availability(makeWindow(4, 4))]);
-  assert.is(effects.filter((effect) => effect.kind === 'schedule' && effect.timer === 'reveal:4').length, 3);
+  assert.is(looks * shares.lookMs, 12 * PARAMETERS.revealMs);
+});
+
+test('a window is dealt to those who are awake and tell what they hold, as long as there are two of them', () => {
+  const { context, publication } = setUp();
+  for (const id of ['a', 'b', 'asleep', 'mute']) addNeighbour(context, id).lastToldMs = context.nowMs;
+  const [asleep, mute] = ['asleep', 'mute'].map((id) => context.neighbours.get(id));
+  context.nowMs += 2 * PARAMETERS.mapPeriodMs;
+  for (const { id } of context.neighbours.values()) {
+    const neighbour = context.neighbours.get(id);
+    if (neighbour && neighbour !== asleep) neighbour.lastHeardMs = context.nowMs;
+    if (neighbour && neighbour !== mute) neighbour.lastToldMs = context.nowMs;
+  }
+  const dealtIn = (number: number): readonly string[] => {
+    context.nowMs += PARAMETERS.haveBatchMs;
+    publication.publish(makeWindow(number, 4).content, false);
+    return sentOf(context.takeEffects(), 'map').map(({ to }) => to);
+  };
+  assert.equal(dealtIn(4), ['a', 'b']);
+  context.neighbours.delete('b');
+  assert.equal(dealtIn(5), ['a', 'asleep', 'mute']);
+});
+
+test('nobody holds a window that there is not, or that no publisher has sent anything of', () => {
+  const { context, publication } = setUp();
+  for (const id of ['a', 'b']) addNeighbour(context, id);
+  publication.publish(makeWindow(4).content, false);
+  const credible = (number: number): boolean => publication.areCredible([availability(makeWindow(number))]);
+  assert.equal([credible(4), credible(9), publication.areCredible([])], [false, false, false]);
+  context.buffer.get(4)?.noteTaker(1, 'a');
+  assert.equal([credible(4), credible(9)], [true, false]);
+  publication.publish(makeWindow(5).content, false);
+  assert.is(credible(5), false);
+  addNeighbour(context, 'fellow', true);
+  assert.equal([credible(5), credible(9)], [true, false], 'it may have been sent by the other one');
 });
 
 test('one viewer alone is told of everything at once', () => {
@@ -102,7 +138,7 @@ test('a window below the tail is not published, and one without a signer is our 
   publication.publish(makeWindow(1, 1).content, false);
   assert.is(publication.windowsPublished, PARAMETERS.bufferWindows + 1);
   const viewer = makeContext();
-  const shares = new WindowShares();
+  const shares = new WindowShares(PARAMETERS.revealMs);
   assert.throws(() => publicationOf(viewer, shares).publish(makeWindow(1).content, false), /signer/);
   assert.ok(context.buffer.count <= PARAMETERS.bufferWindows);
 });
@@ -111,7 +147,7 @@ test('without authority nothing is published: not without a certificate, nor wit
   const publish = (overrides: Partial<LiveExchangeOptions>): number => {
     const context = makeContext({ signer: PUBLISHER, certificate: CERTIFICATE, ...overrides });
     context.authority.accept(signRevocationList(1, [{ key: STRANGER.publicKey, sinceMs: WALL_MS }], CHANNEL, OWNER));
-    const shares = new WindowShares();
+    const shares = new WindowShares(PARAMETERS.revealMs);
     const publication = publicationOf(context, shares);
     publication.publish(makeWindow(4).content, false);
     return publication.windowsPublished;

@@ -36,7 +36,13 @@ function setUp() {
   playout.moveTo(4);
   const lineage = new Lineage(context);
   const requester = new Requester({ context, playout, pending, lineage });
-  const receiver = new Receiver({ context, announcer: new Announcer(context, new WindowShares()), requester, pending, lineage });
+  const receiver = new Receiver({
+    context,
+    announcer: new Announcer(context, new WindowShares(PARAMETERS.revealMs)),
+    requester,
+    pending,
+    lineage,
+  });
   const x = addNeighbour(context, 'x');
   x.map.update(true, 0, [availability(MADE)]);
   requester.plan();
@@ -74,6 +80,14 @@ test('pieces that come before the manifest wait for it, unannounced', () => {
   assert.is(pending.count, 0);
 });
 
+test("a piece of one that names another content is nobody's fault", () => {
+  const { context, receiver, x, give } = setUp();
+  receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
+  x.map.noteVersion(4, MADE.manifest.version + 1);
+  for (const piece of [0, 1, 2]) give(piece, new Uint8Array(PIECE_BYTES));
+  assert.equal([receiver.badPieces, x.badPieces, context.takeAccused(), context.buffer.get(4)?.held.count], [0, 0, [], 0]);
+});
+
 test('the age of a window goes back to when it was cut', () => {
   const { context, receiver, x } = setUp();
   receiver.onManifest(x, MADE.manifest.bytes, 700, 0);
@@ -104,6 +118,16 @@ for (const [title, payload] of [
     assert.is(receiver.badPieces, 1);
   });
 }
+
+test('a second copy counts as bad when it differs from what is here', () => {
+  const { receiver, x, give, context } = setUp();
+  const [y, z] = [addNeighbour(context, 'y'), addNeighbour(context, 'z')];
+  receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
+  give(0);
+  give(0, MADE.pieces[0], y);
+  give(0, bad(), z);
+  assert.equal([y.badPieces, z.badPieces, receiver.badPieces, receiver.duplicateBytes], [0, 1, 1, 2 * PIECE_BYTES]);
+});
 
 test('a piece larger than any is not even kept for later', () => {
   const { pending, receiver, give } = setUp();

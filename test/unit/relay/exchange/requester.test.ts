@@ -16,14 +16,15 @@ import {
   sentOf,
 } from '../../../support/exchange-fixture.js';
 
-function setUp() {
-  const context = makeContext({}, 1_000);
+function setUp(parameters = PARAMETERS) {
+  const context = makeContext({ parameters }, 1_000);
   const pending = new PendingWindows();
   const playout = new Playout(PARAMETERS, context.buffer, () => false);
   playout.moveTo(4);
   const requester = new Requester({ context, playout, pending, lineage: new Lineage(context) });
   const holder = (id: string, pieces?: readonly number[], publisher = false) => {
     const neighbour = addNeighbour(context, id, publisher);
+    neighbour.succeeded();
     neighbour.map.update(true, 0, [availability(makeWindow(4), pieces)]);
     return neighbour;
   };
@@ -48,6 +49,21 @@ test('what is missing is asked of whoever has it, in one request a window, with 
   requester.plan();
   assert.equal(context.takeEffects(), []);
   assert.ok(requester.awaits(4));
+});
+
+test('of somebody who has shown nothing good yet, no more than two pieces are out or wait for their manifest while others have them', () => {
+  const { context, requester, pending, holder } = setUp();
+  const askedOf = (id: string): number =>
+    sentOf(context.takeEffects(), 'request').flatMap(({ to, pieces }) => (to === id ? pieces : [])).length;
+  const newcomer = addNeighbour(context, 'x');
+  newcomer.map.update(true, 0, [availability(makeWindow(4))]);
+  const [payload] = makeWindow(4).pieces as [Uint8Array];
+  pending.noteManifestAsked(4, 'x', context.nowMs);
+  for (const piece of [0, 1]) pending.keep(4, piece, { from: 'x', payload });
+  const known = holder('y');
+  known.wait.timedOut();
+  requester.plan();
+  assert.is(askedOf('y'), 1, 'nobody knows yet whether what the newcomer sent is any good');
 });
 
 test('an answer settles the books and calls off whoever else was asked', () => {
@@ -86,6 +102,23 @@ test('the one-shot timeout asks the best two others, once; after a second wait t
   assert.ok(context.planDue);
   assert.not(requester.awaits(4));
   assert.is(requester.firstTimeouts, 1);
+});
+
+test('whoever is on trial, and owes as much as it may, is not asked when somebody is late, while there are others', () => {
+  const { context, requester, holder } = setUp();
+  const x = holder('x', [0]);
+  requester.plan();
+  for (const id of ['y', 'z']) holder(id, [0]);
+  const trial = context.neighbours.get('y');
+  if (trial) trial.badPieces = 2;
+  context.takeEffects();
+  context.nowMs += 3_000;
+  requester.onTimeout(4, 0);
+  assert.equal(
+    sentOf(context.takeEffects(), 'request').map(({ to }) => to),
+    ['z'],
+  );
+  assert.is(x.outstanding, 1);
 });
 
 test('without another holder the request stays out, and the first one to announce the piece is asked', () => {
@@ -143,6 +176,46 @@ test('a refusal frees the piece; what was announced and is not held counts as a 
   assert.equal([y.brokenPromises, y.map.holds(4, 1), y.busyUntilMs], [0, true, 1_200]);
   assert.not(requester.awaits(4));
   assert.ok(context.planDue);
+});
+
+test('what may have gone since a neighbour last said how far its buffer reaches is no broken promise', () => {
+  // Two windows in two periods of whole maps.
+  const parameters = { ...PARAMETERS, mapPeriodMs: PARAMETERS.windowMs };
+  for (const [tail, count] of [
+    [0, 1],
+    [2, 1],
+    [3, 0],
+  ] as const) {
+    const { requester, holder } = setUp(parameters);
+    const x = holder('x', [0]);
+    x.map.update(false, tail, []);
+    requester.plan();
+    requester.onRefusal(x, { kind: 'refuse', why: 'not-held', window: 4, etaMs: 0, pieces: [0] });
+    assert.equal([x.brokenPromises, x.map.holds(4, 0)], [count, false], `tail ${tail}`);
+  }
+});
+
+test('of what was never asked for a refusal is not remembered: it costs its sender nothing', () => {
+  const { requester, holder } = setUp();
+  const x = holder('x', [0]);
+  requester.plan();
+  requester.onRefusal(x, { kind: 'refuse', why: 'not-held', window: 4_000_000, etaMs: 0, pieces: [0] });
+  requester.onRefusal(x, { kind: 'refuse', why: 'not-held', window: 5, etaMs: 0, pieces: [] });
+  requester.onRefusal(x, { kind: 'refuse', why: 'not-held', window: 4, etaMs: 0, pieces: [0] });
+  assert.equal(
+    [4_000_000, 5, 4].map((window) => x.lacks(window)),
+    [false, false, true],
+  );
+});
+
+test('who refuses a piece that it has never claimed is still taken at its word for the others', () => {
+  const { requester, holder } = setUp();
+  const x = holder('x', [0, 1]);
+  requester.plan();
+  requester.onRefusal(x, { kind: 'refuse', why: 'not-held', window: 4, etaMs: 0, pieces: [2] });
+  assert.equal([x.map.holds(4, 0), x.map.holds(4, 1), x.brokenPromises], [true, true, 0]);
+  requester.onRefusal(x, { kind: 'refuse', why: 'not-held', window: 4, etaMs: 0, pieces: [1] });
+  assert.equal([x.map.holds(4, 0), x.brokenPromises], [false, 1]);
 });
 
 test('who breaks its promises again and again is accused', () => {

@@ -35,7 +35,7 @@ function setUp(overrides: Partial<LiveExchangeOptions> = {}) {
   const playout = new Playout(PARAMETERS, context.buffer, () => false);
   playout.moveTo(4);
   const requester = new Requester({ context, playout, pending, lineage: new Lineage(context) });
-  const shares = new WindowShares();
+  const shares = new WindowShares(PARAMETERS.revealMs);
   const announcer = new Announcer(context, shares);
   const description = new StreamDescription(context);
   const revocations = new Revocations({ context, announcer, requester, pending, description, shares });

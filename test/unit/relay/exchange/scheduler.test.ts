@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Neighbour } from '../../../../src/relay/exchange/neighbour.js';
-import { byUrgency, chooseHolder, deadlineClass, type Need } from '../../../../src/relay/exchange/scheduler.js';
+import { byUrgency, chooseHolder, deadlineClass, isHandy, type Need } from '../../../../src/relay/exchange/scheduler.js';
 
 const need = (overrides: Partial<Need> = {}): Need => ({
   window: 5,
@@ -9,6 +9,7 @@ const need = (overrides: Partial<Need> = {}): Need => ({
   sizeBytes: 16_384,
   slackMs: 5_000,
   deadlineClass: 1,
+  dealt: false,
   holders: [],
   ...overrides,
 });
@@ -16,6 +17,7 @@ const evenly = (): number => 0;
 
 function holder(id: string, shape: { slower?: number; publisher?: boolean; outstanding?: number; busyUntilMs?: number } = {}): Neighbour {
   const neighbour = new Neighbour(id, 0);
+  neighbour.succeeded();
   neighbour.publisher = shape.publisher ?? false;
   neighbour.outstanding = shape.outstanding ?? 0;
   neighbour.busyUntilMs = shape.busyUntilMs ?? 0;
@@ -54,6 +56,26 @@ test('who is busy, or has enough to do, is not asked', () => {
   const loaded = holder('loaded', { outstanding: 64 });
   assert.is(chooseHolder(need({ holders: [busy, loaded] }), 0, evenly), undefined);
   assert.is(chooseHolder(need({ holders: [busy, loaded] }), 100, evenly), busy);
+});
+
+test('a third piece is never asked of a viewer on trial, but of a publisher that has just come', () => {
+  const newcomer = new Neighbour('newcomer', 0);
+  newcomer.outstanding = 2;
+  const slow = holder('slow', { slower: 1 });
+  assert.is(chooseHolder(need({ holders: [newcomer, slow], deadlineClass: 0 }), 0, evenly), slow);
+  assert.is(chooseHolder(need({ holders: [newcomer], deadlineClass: 0 }), 0, evenly), undefined);
+  newcomer.publisher = true;
+  assert.is(chooseHolder(need({ holders: [newcomer], deadlineClass: 0 }), 0, evenly), newcomer);
+});
+
+test('what a publisher has dealt to us is asked of it at once, unless it owes us two seconds of work already', () => {
+  const [publisher, viewer] = [holder('publisher', { publisher: true, outstanding: 3 }), holder('viewer', { outstanding: 3 })];
+  for (const { wait } of [publisher, viewer]) wait.asked(400_000);
+  const chosen = (holders: readonly Neighbour[], dealt: boolean) => chooseHolder(need({ holders, dealt, deadlineClass: 2 }), 0, evenly);
+  assert.equal([isHandy(publisher), isHandy(viewer)], [true, false]);
+  assert.equal([chosen([publisher], true), chosen([publisher], false), chosen([viewer], false)], [publisher, undefined, undefined]);
+  publisher.wait.asked(200_000);
+  assert.is(chosen([publisher], true), undefined);
 });
 
 test('nobody is given a second of work in advance, unless it is urgent', () => {

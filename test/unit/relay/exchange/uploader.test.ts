@@ -1,8 +1,22 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TokenBucket } from '../../../../src/kernel/token-bucket.js';
+import { CERTIFICATE_BYTES } from '../../../../src/relay/exchange/certificate.js';
 import { Uploader } from '../../../../src/relay/exchange/uploader.js';
-import { addNeighbour, hold, makeContext, makeWindow, PARAMETERS, PIECE_BYTES, sentOf } from '../../../support/exchange-fixture.js';
+import {
+  addNeighbour,
+  CHANNEL,
+  certify,
+  hold,
+  makeContext,
+  makeWindow,
+  OWNER,
+  PARAMETERS,
+  PIECE_BYTES,
+  PUBLISHER,
+  sentOf,
+  WALL_MS,
+} from '../../../support/exchange-fixture.js';
 
 const request = (window: number, pieces: readonly number[], more: { wantManifest?: boolean; patienceMs?: number } = {}) =>
   ({ kind: 'request', window, pieces, wantManifest: more.wantManifest ?? false, patienceMs: more.patienceMs ?? 500 }) as const;
@@ -27,10 +41,26 @@ test('what is asked for is sent, the manifest first, and remembered as held ther
   assert.is(x.mediaUpBytes, 2 * PIECE_BYTES);
 });
 
+test('a certificate goes to each neighbour once, as long as it is the same', () => {
+  const context = makeContext({ uplink: new TokenBucket(0) }, 1_000);
+  const [first, second] = [certify(), certify({ untilMs: WALL_MS + 99 })];
+  const made = [first, first, second, second].map((certificate, at) => makeWindow(4 + at, 2, {}, PUBLISHER, CHANNEL, certificate));
+  for (const window of made) hold(context, window);
+  const uploader = new Uploader(context);
+  for (const neighbour of ['x', 'y'].map((id) => addNeighbour(context, id)))
+    for (const { content } of made) uploader.onRequest(neighbour, request(content.number, [], { wantManifest: true }));
+  const sentBytes = sentOf(context.takeEffects(), 'manifest').map(({ to, bytes, short }) => [to, bytes.length, short === true] as const);
+  const each = (to: string) =>
+    made.map(({ manifest }, at) => [to, manifest.bytes.length - (at % 2 === 1 ? CERTIFICATE_BYTES : 0), at % 2 === 1]);
+  assert.equal(sentBytes, [...each('x'), ...each('y')]);
+});
+
 test('what is not held is refused, whether the window is known or not', () => {
   const { context, uploader, x } = setUp(new TokenBucket(0));
+  x.detailed.set(4, 1).set(5, 2);
   uploader.onRequest(x, request(4, [50]));
   uploader.onRequest(x, request(9, [0, 1], { wantManifest: true }));
+  assert.equal([...x.detailed.keys()], [5], 'what was told of the window is taken back by the refusal');
   const refusals = sentOf(context.takeEffects(), 'refuse');
   assert.equal(
     refusals.map(({ window, pieces, why }) => [window, pieces, why]),
@@ -77,6 +107,112 @@ test('first copies go before second ones, and are taken in however many second o
     sentOf(context.takeEffects(), 'piece').map(({ to, piece }) => [to, piece]),
     [['y', 17]],
   );
+});
+
+/** In which order a viewer sends what waits, as window and asker. Everybody has known each other for a minute, but for those who are beginning. */
+function orderOf(
+  requests: readonly { from: string; window: number; patienceMs?: number }[],
+  { beginning = '', waitMs = 0 } = {},
+): string[] {
+  const context = makeContext({ uplink: new TokenBucket(1_000, 1) }, 0);
+  for (const number of [4, 5, 6]) hold(context, makeWindow(number, 20));
+  const uploader = new Uploader(context);
+  const first = addNeighbour(context, 'first');
+  for (const { from } of requests) if (from !== beginning && !context.neighbours.has(from)) addNeighbour(context, from);
+  context.nowMs = 60_000;
+  if (beginning) addNeighbour(context, beginning);
+  uploader.onRequest(first, request(4, [19], { patienceMs: 4_000 }));
+  context.takeEffects();
+  for (const [piece, { from, window, patienceMs = 3_000 }] of requests.entries()) {
+    const neighbour = context.neighbours.get(from);
+    if (neighbour) uploader.onRequest(neighbour, request(window, [piece], { patienceMs }));
+  }
+  context.nowMs += waitMs;
+  for (let time = 0; time < requests.length; time++) {
+    context.nowMs += 101;
+    uploader.onTimer();
+  }
+  return sentOf(context.takeEffects(), 'piece').map(({ to, window }) => `${window}${to}`);
+}
+
+test('a viewer sends of the newest window first, and last what nobody waits for any more', () => {
+  const asked = [
+    { from: 'x', window: 4 },
+    { from: 'y', window: 6 },
+    { from: 'x', window: 5 },
+  ];
+  assert.equal(orderOf(asked), ['6y', '5x', '4x']);
+  const late = [{ from: 'x', window: 6, patienceMs: 400 }, ...asked.slice(0, 2)];
+  assert.equal(orderOf(late, { waitMs: 1_000 }), ['6y', '4x', '6x']);
+});
+
+test('whoever is only beginning goes first, with the oldest window, so that its picture comes', () => {
+  const asked = [
+    { from: 'x', window: 6 },
+    { from: 'y', window: 5 },
+    { from: 'y', window: 4 },
+  ];
+  assert.equal(orderOf(asked, { beginning: 'y' }), ['4y', '5y', '6x']);
+});
+
+test('whoever says that it waits for ever waits no longer than others, and a beginner is none any more when it has had enough', () => {
+  const { context, uploader, x, y } = setUp();
+  uploader.onRequest(x, request(4, [0, 1], { patienceMs: 65_535 }));
+  context.takeEffects();
+  context.nowMs += PARAMETERS.waitMaxMs + 1;
+  uploader.onRequest(y, request(4, [2], { patienceMs: 400 }));
+  assert.is(sentOf(context.takeEffects(), 'piece')[0]?.to, 'y');
+  const later = makeContext({ uplink: new TokenBucket(1_000, 1) }, 60_000);
+  for (const number of [4, 5]) hold(later, makeWindow(number, 20));
+  const [other, fed, fresh] = [new Uploader(later), addNeighbour(later, 'fed'), addNeighbour(later, 'fresh')];
+  fed.mediaUpBytes = 16 * PIECE_BYTES;
+  other.onRequest(fresh, request(4, [19], { patienceMs: 2_000 }));
+  other.onRequest(fed, request(5, [0], { patienceMs: 2_000 }));
+  other.onRequest(fresh, request(4, [1], { patienceMs: 2_000 }));
+  later.takeEffects();
+  later.nowMs += 101;
+  other.onTimer();
+  assert.is(sentOf(later.takeEffects(), 'piece')[0]?.to, 'fresh');
+});
+
+test('a publisher whose upload is used up serves whom it has served least, whatever the others’ deadlines', () => {
+  const context = makeContext({ uplink: new TokenBucket(1_000, 1), signer: OWNER }, 1_000);
+  hold(context, makeWindow(4, 20)).copies.fill(1);
+  const [uploader, x, y] = [new Uploader(context), addNeighbour(context, 'x'), addNeighbour(context, 'y')];
+  uploader.onRequest(x, request(4, [0, 1, 2, 3, 4, 5, 6, 7], { patienceMs: 2_000 }));
+  uploader.onRequest(y, request(4, [0, 1, 2, 3, 4, 5, 6, 7], { patienceMs: 2_900 }));
+  for (let time = 0; time < 12; time++) {
+    context.nowMs += 101;
+    uploader.onTimer();
+  }
+  const sent = sentOf(context.takeEffects(), 'piece').map(({ to }) => to);
+  const share = sent.filter((to) => to === 'y').length / sent.length;
+  assert.ok(share > 0.35 && share < 0.65, sent.join(''));
+  assert.ok(context.buffer.get(4)?.wasSentTo(0, 'x'));
+});
+
+test('who takes and tells of nothing it holds comes after everybody else, first copies and all', () => {
+  const { context, uploader, x, y } = setUp();
+  uploader.onRequest(x, request(4, [0]));
+  context.nowMs += 5 * PARAMETERS.mapPeriodMs;
+  context.takeEffects();
+  uploader.onRequest(x, request(4, [1, 2]));
+  context.buffer.get(4)?.copies.fill(3, 10, 12);
+  uploader.onRequest(y, request(4, [10, 11]));
+  for (let time = 0; time < 3; time++) {
+    context.nowMs += 101;
+    uploader.onTimer();
+  }
+  const order = () => sentOf(context.takeEffects(), 'piece').map(({ to }) => to);
+  assert.equal(order(), ['x', 'y', 'y', 'x'], 'the first went out before anybody else had asked');
+  x.lastToldMs = context.nowMs;
+  uploader.onRequest(x, request(4, [3, 4]));
+  uploader.onRequest(y, request(4, [10, 11]));
+  for (let time = 0; time < 5; time++) {
+    context.nowMs += 101;
+    uploader.onTimer();
+  }
+  assert.equal(order().slice(0, 2), ['x', 'x']);
 });
 
 test('what was cancelled, and what nobody waits for any more, is not sent', () => {

@@ -43,6 +43,17 @@ test('timeouts double what is expected, up to eight times, and answers halve it 
   assert.not(wait.suspect);
 });
 
+test("an answer that did not come before somebody else's lengthens the wait if it was overdue, and says nothing if it was not", () => {
+  const wait = new WaitTime();
+  answers(wait, 1_000, new Array(40).fill(100));
+  const before = wait.waitMs(1_000, 1);
+  const predictedMs = wait.predictMs(1_000);
+  wait.overtaken(0, predictedMs, predictedMs);
+  assert.is(wait.waitMs(1_000, 1), before);
+  wait.overtaken(0, predictedMs, predictedMs + 400);
+  assert.ok(wait.waitMs(1_000, 1) > before + 300);
+});
+
 test('a wait is longer than the prediction by the spread of past errors', () => {
   const steady = new WaitTime();
   const moody = new WaitTime();

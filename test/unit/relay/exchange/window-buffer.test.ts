@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Bitfield } from '../../../../src/kernel/bitfield.js';
 import { WindowBuffer } from '../../../../src/relay/exchange/window-buffer.js';
-import { makeWindow } from '../../../support/exchange-fixture.js';
+import { makeWindow, PIECE_BYTES } from '../../../support/exchange-fixture.js';
 
 const numbers = (buffer: WindowBuffer): number[] => [...buffer.windows()].map(({ number }) => number);
 
@@ -52,9 +53,22 @@ test('a window is complete when each piece is here, and joins them in order', ()
   assert.not(window.complete);
   window.store(1, pieces[1] as Uint8Array);
   assert.ok(window.complete);
-  assert.equal(window.join(), content.bytes);
+  assert.equal(window.join(PIECE_BYTES), content.bytes);
   assert.ok(window.key);
   assert.is(window.piece(2), pieces[2]);
+});
+
+test('a window knows what it lacks, and stands zeros in for it', () => {
+  const { manifest, pieces } = makeWindow(4, 6);
+  const window = new WindowBuffer(3, 1_000_000).open(manifest, 0);
+  for (const piece of [0, 3]) window?.store(piece, pieces[piece] as Uint8Array);
+  assert.is(window?.missingCount, 4);
+  assert.equal(window?.gaps(PIECE_BYTES), [
+    { offsetBytes: 100, lengthBytes: 200 },
+    { offsetBytes: 400, lengthBytes: 190 },
+  ]);
+  const bytes = window?.join(PIECE_BYTES) ?? new Uint8Array(0);
+  assert.equal([bytes.length, bytes.subarray(100, 300).some(Boolean), bytes.subarray(300, 400)], [590, false, pieces[3]]);
 });
 
 test('a removed window frees its room, is not the head any more, and may come again', () => {
@@ -67,6 +81,38 @@ test('a removed window frees its room, is not the head any more, and may come ag
   assert.ok(buffer.open(makeWindow(4).manifest, 0));
   for (const number of [4, 5]) buffer.remove(number);
   assert.equal([buffer.count, buffer.head], [0, undefined]);
+});
+
+test('windows before and after a number are found across gaps', () => {
+  const buffer = filled(10, 1_000_000, [3, 4, 8, 9]);
+  const newestBelow = (number: number): number | undefined => buffer.newestBelow(number, (window) => window.number !== 4)?.number;
+  assert.equal([buffer.after(4)?.number, buffer.after(5)?.number, buffer.after(9)?.number], [8, 8, undefined]);
+  assert.equal(
+    buffer.following(3, 2).map(({ number }) => number),
+    [4, 8],
+  );
+  assert.equal([newestBelow(9), newestBelow(8), newestBelow(3)], [8, 3, undefined]);
+});
+
+test('what neighbours claim of a window is gathered once, and added to as they claim more', () => {
+  const { manifest, pieces } = makeWindow(4, 3);
+  const window = new WindowBuffer(3, 1_000_000).open(manifest, 0);
+  assert.ok(window);
+  const claimOf = (...indexes: readonly number[]): Bitfield => {
+    const claim = new Bitfield(3);
+    for (const index of indexes) claim.add(index);
+    return claim;
+  };
+  const offered = (...claims: readonly (Bitfield | null)[]): number[] =>
+    [0, 1, 2].filter((piece) => window.offered(() => claims).has(piece));
+  window.noteOffer(claimOf(0));
+  assert.equal(offered(claimOf(1)), [1]);
+  window.noteOffer(claimOf(2));
+  assert.equal(offered(), [1, 2]);
+  window.noteOffer(null);
+  assert.equal(offered(), [0, 1, 2]);
+  for (const [index, piece] of pieces.entries()) window.store(index, piece);
+  assert.equal(offered(claimOf(0)), [0]);
 });
 
 test.run();
