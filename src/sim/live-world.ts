@@ -3,21 +3,25 @@
  *
  * Everything that happens follows from the seed: the same options give the same event log on every machine (invariant M5).
  */
+import type { Connection } from '../kernel/connection.js';
 import { Engine } from '../kernel/engine.js';
 import type { Hasher, Signer, Verifier } from '../kernel/ports.js';
 import type { Input } from '../kernel/protocol.js';
 import { Rng } from '../kernel/rng.js';
 import { TokenBucket } from '../kernel/token-bucket.js';
 import type { BytesPerSecond, ConnectionId, InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
+import type { HoledWindow, MendedWindow } from '../media/holed-window.js';
 import type { Certificate } from '../relay/exchange/certificate.js';
 import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '../relay/exchange/live-exchange.js';
-import { type LiveMessage, liveCodec } from '../relay/exchange/live-message.js';
+import type { LiveMessage } from '../relay/exchange/live-message.js';
 import type { LiveParameters } from '../relay/exchange/live-parameters.js';
 import type { LiveEffect } from '../relay/exchange/live-protocol.js';
 import type { WindowContent } from '../relay/exchange/manifest.js';
+import { draw } from './chance.js';
 import { MediaSource } from './media-source.js';
-import { Host, Network } from './network.js';
+import { Host, Network, type NetworkOptions } from './network.js';
 import { type LiveEngine, SimPeer } from './sim-peer.js';
+import { SwarmMemory } from './swarm-memory.js';
 import { VirtualClock } from './virtual-clock.js';
 
 /** One step of one peer's core. */
@@ -47,11 +51,23 @@ export interface LiveWorldOptions {
   readonly keyIntervalMs: Milliseconds;
   /** One way, each pair draws its own between the two. */
   readonly latencyMs: readonly [Milliseconds, Milliseconds];
+  /** Instead of `latencyMs`: of two hosts by name. */
+  readonly latencyBetween?: ((one: string, other: string) => Milliseconds) | undefined;
+  /** Loss and jitter of links; none if left out. */
+  readonly network?: NetworkOptions | undefined;
   /** The publisher's upload limit, as its own limiter keeps it; 0: none. */
   readonly publisherUpBytesPerSecond: BytesPerSecond;
   readonly viewerUpBytesPerSecond: BytesPerSecond;
+  /** Whether viewers take windows with gaps; false if left out. */
+  readonly mends?: boolean;
   /** Called with one line per event, for a log that two runs can compare. */
   readonly onLog?: (line: string) => void;
+  /** A peer wishes for so many neighbours; whoever drives the world plays the tracker. */
+  readonly onWant?: (peer: SimPeer, want: number) => void;
+  /** A peer has lost a neighbour, or let it go: a real one would dial somebody else. */
+  readonly onLoss?: (peer: SimPeer) => void;
+  /** A peer has no room for another, by name, and tells it whom else there is. `knownMs`: how long they knew each other. */
+  readonly onLetGo?: (peer: SimPeer, name: string, knownMs: Milliseconds) => void;
   /** Called after every step of every peer: the place to check invariants. */
   readonly onStep?: (step: LiveStep) => void;
 }
@@ -78,6 +94,8 @@ export interface JoinOptions {
   readonly withPublisher?: boolean;
   /** Makes the peer a misbehaving one. */
   readonly tamper?: Tamper;
+  /** Of which block of addresses it is; of one of its own if left out. */
+  readonly addressBlock?: string;
 }
 
 export interface FellowOptions {
@@ -104,9 +122,11 @@ export class LiveWorld {
   /** Every window ever cut, and when. */
   readonly cut = new Map<WindowNumber, { readonly content: WindowContent; readonly atMs: Milliseconds }>();
   readonly #options: LiveWorldOptions;
+  readonly #linkedMs = new WeakMap<Connection, Milliseconds>();
   readonly #network: Network;
   readonly #rng: Rng;
   readonly #source: MediaSource;
+  readonly #memory: SwarmMemory;
   /** Those that publish beside the publisher. */
   readonly #copublishers = new Set<SimPeer>();
   #publisher: SimPeer;
@@ -117,8 +137,9 @@ export class LiveWorld {
   constructor(options: LiveWorldOptions) {
     const { windowMs } = options.parameters;
     this.#options = options;
-    this.#network = new Network(this.clock);
+    this.#network = new Network(this.clock, options.network);
     this.#rng = new Rng(options.seed);
+    this.#memory = new SwarmMemory(options.hasher, options.verifier);
     this.#source = new MediaSource({ ...options, windowMs, rng: this.#rng.fork() });
     this.#publisher = this.#makePublisher();
     this.#scheduleWindow();
@@ -131,19 +152,21 @@ export class LiveWorld {
   join(name: string, options: JoinOptions = {}): SimPeer {
     const peer = this.#makePeer(name, this.#options.viewerUpBytesPerSecond, options.publishes, options);
     if (options.publishes) this.#copublishers.add(peer);
-    const others = [...this.peers];
     const fellows = this.fellows.filter(({ gone }) => !gone).map((fellow) => fellow.peer);
     const chosen: SimPeer[] = options.withPublisher === false ? [] : [this.#publisher, ...fellows];
-    const wanted = chosen.length + (options.neighbours ?? others.length);
-    while (others.length > 0 && chosen.length < wanted) chosen.push(...others.splice(this.#rng.below(others.length), 1));
+    for (const other of draw(this.#rng, this.peers, options.neighbours ?? this.peers.length)) chosen.push(other);
     this.peers.push(peer);
     for (const other of chosen) this.connect(peer, other);
     return peer;
   }
 
   connect(a: SimPeer, b: SimPeer): void {
-    const [low, high] = this.#options.latencyMs;
-    const [one, other] = this.#network.link(a.host, b.host, low + this.#rng.float() * (high - low));
+    const { latencyBetween, latencyMs } = this.#options;
+    const [low, high] = latencyMs;
+    const wayMs = latencyBetween?.(a.name, b.name) ?? low + this.#rng.float() * (high - low);
+    const [one, other] = this.#network.link(a.host, b.host, wayMs);
+    this.#linkedMs.set(one, this.clock.nowMs());
+    this.#linkedMs.set(other, this.clock.nowMs());
     a.links.push(one);
     b.links.push(other);
     a.engine.add(one);
@@ -183,6 +206,17 @@ export class LiveWorld {
     this.#log(`${peer.name} is cut off`);
   }
 
+  /** From now on nothing passes between these and all others; it arrives when the network is whole again. */
+  partition(peers: readonly SimPeer[]): void {
+    this.#network.partition(peers.map(({ host }) => host));
+    this.#log('the network is cut');
+  }
+
+  heal(): void {
+    this.#network.heal();
+    this.#log('the network is whole');
+  }
+
   /** The source falls silent, or comes back. */
   setPublishing(publishing: boolean): void {
     this.#publishing = publishing;
@@ -217,21 +251,23 @@ export class LiveWorld {
     name: string,
     upBytesPerSecond: BytesPerSecond,
     identity?: Partial<PublisherIdentity>,
-    { tamper, deafTo, wallClockAheadMs = 0 }: JoinOptions = {},
+    { tamper, deafTo, addressBlock, wallClockAheadMs = 0 }: JoinOptions = {},
   ): SimPeer {
-    const { channel, parameters, hasher, verifier, onStep } = this.#options;
-    const host = new Host({ name, upBytesPerSecond: 0, downBytesPerSecond: 0 });
+    const { channel, parameters, onStep } = this.#options;
+    const host = new Host({ name, addressBlock, upBytesPerSecond: 0, downBytesPerSecond: 0 });
     const exchange = new LiveExchange({
       channel,
       owner: this.#options.signer.publicKey,
       parameters,
-      hasher,
-      verifier,
+      hasher: this.#memory.hasher,
+      verifier: this.#memory.verifier,
+      intake: this.#memory.intake,
       ...identity,
       wallClockMs: () => this.wallClockMs + wallClockAheadMs,
       rng: this.#rng.fork(),
       uplink: new TokenBucket(upBytesPerSecond),
       downlink: new TokenBucket(0),
+      ...(this.#options.mends ? { mend: mendSimulated } : {}),
     });
     const engine: LiveEngine = new Engine({
       protocol: {
@@ -239,14 +275,19 @@ export class LiveWorld {
           if (input.kind === 'message' && input.message.kind === deafTo) return [];
           const effects = tampered(exchange.handle(input, nowMs), tamper, nowMs);
           onStep?.({ peer, input, effects, nowMs });
+          const loses = input.kind === 'peer-down' || effects.some(({ kind }) => kind === 'disconnect');
+          if (loses) this.#options.onLoss?.(peer);
           return effects;
         },
       },
-      codec: liveCodec,
+      codec: this.#memory.codec,
       clock: host.clock(this.clock),
       onEvent: (event) => this.#onEvent(peer, event),
+      onConnect: (want) => this.#options.onWant?.(peer, want),
       onTraffic: (direction, message, sizeBytes) => peer[direction].count(message, sizeBytes),
       onDisconnect: (connection, reason) => {
+        const knownMs = this.clock.nowMs() - (this.#linkedMs.get(connection) ?? 0);
+        if (reason.kind === 'surplus') this.#options.onLetGo?.(peer, connection.peerId, knownMs);
         if (reason.kind === 'misbehaved') peer.bans.push({ name: connection.peerId, detail: reason.detail });
         this.#log(`${name} drops ${connection.peerId}: ${reason.kind} ${reason.detail}`);
       },
@@ -270,7 +311,7 @@ export class LiveWorld {
     if (event.kind === 'window') {
       const { number, signer } = event.manifest;
       const cut = this.cut.get(number);
-      const isFirst = cut !== undefined && Buffer.compare(cut.content.bytes, event.bytes) === 0;
+      const isFirst = cut !== undefined && isSame(cut.content.bytes, event);
       const source = isFirst ? this.#publisher.name : this.#altered.get(`${number} ${contentKey(event)}`);
       peer.deliveries.push({
         number,
@@ -279,6 +320,7 @@ export class LiveWorld {
         intact: source !== undefined,
         source,
         discontinuity: event.manifest.discontinuity || peer.hasSkipped,
+        missedBytes: event.gaps.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0),
         signer,
       });
       peer.hasSkipped = false;
@@ -317,6 +359,20 @@ export class LiveWorld {
       peer.host.clock(this.clock).schedule(() => peer.engine.command({ kind: 'publish', content: own }), behindMs);
     }
   }
+}
+
+/** Simulated media has no tags: what is missing stays zero, and the key frame is the first half of its window. */
+function mendSimulated({ bytes, gaps, keyOffsets }: HoledWindow): MendedWindow | undefined {
+  const keyEnd = keyOffsets.length > 0 ? bytes.length / 2 : 0;
+  return gaps.some(({ offsetBytes }) => offsetBytes < keyEnd) ? undefined : { bytes, keyOffsets, lossOffsets: [] };
+}
+
+/** Whether this is what was cut, apart from its gaps. */
+function isSame(cut: Uint8Array, { bytes, gaps }: LiveEvent & { kind: 'window' }): boolean {
+  if (gaps.length === 0) return Buffer.compare(cut, bytes) === 0;
+  const masked = Uint8Array.from(cut);
+  for (const { offsetBytes, lengthBytes } of gaps) masked.fill(0, offsetBytes, offsetBytes + lengthBytes);
+  return Buffer.compare(masked, bytes) === 0;
 }
 
 /** Enough to know a window of the simulation again. */

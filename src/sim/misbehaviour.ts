@@ -3,10 +3,10 @@
  */
 import { Bitfield } from '../kernel/bitfield.js';
 import type { Hasher, Signer } from '../kernel/ports.js';
-import type { InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
+import type { ConnectionId, InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
 import { CERTIFICATE_BYTES, signCertificate } from '../relay/exchange/certificate.js';
 import type { LiveMessage, WindowAvailability } from '../relay/exchange/live-message.js';
-import { WINDOW_DOMAIN } from '../relay/exchange/manifest.js';
+import { certificateIn, WINDOW_DOMAIN, withCertificate } from '../relay/exchange/manifest.js';
 import { SIGNATURE_BYTES, signedBytes } from '../relay/exchange/signature.js';
 import { type PublisherIdentity, type Tamper, WORLD_START_MS } from './live-world.js';
 
@@ -60,12 +60,12 @@ export const HABITS = {
   'replays an old manifest': () => {
     const manifests: Uint8Array[] = [];
     const old = new Map<number, Uint8Array>();
-    return (message) => {
-      if (message.kind === 'manifest') {
-        manifests.push(message.bytes);
-        return [{ ...message, bytes: manifests.at(-2) ?? message.bytes }];
-      }
-      if (message.kind !== 'piece') return [message];
+    const onManifest = onManifests((bytes) => {
+      manifests.push(bytes);
+      return manifests.at(-2) ?? bytes;
+    });
+    return (message, to, nowMs) => {
+      if (message.kind !== 'piece') return onManifest(message, to, nowMs);
       const payload = old.get(message.piece) ?? flipped(message.payload, 0);
       old.set(message.piece, message.payload);
       return [{ ...message, payload }];
@@ -149,12 +149,28 @@ function onPieces(change: (piece: LiveMessage & { kind: 'piece' }) => LiveMessag
   return (message) => [message.kind === 'piece' ? change(message) : message];
 }
 
+/** Of whole manifests: those that travel without their certificate get it back first. */
 function onManifests(change: (bytes: Uint8Array) => Uint8Array): Tamper {
-  return (message) => [message.kind === 'manifest' ? { ...message, bytes: change(message.bytes) } : message];
+  const certificates = new Map<ConnectionId, Uint8Array>();
+  return (message, to) => {
+    if (message.kind !== 'manifest') return [message];
+    const { short, ...rest } = message;
+    const bytes = short ? withCertificate(message.bytes, certificates.get(to) ?? new Uint8Array()) : message.bytes;
+    const certificate = certificateIn(bytes);
+    if (certificate) certificates.set(to, certificate);
+    return [{ ...rest, bytes: change(bytes) }];
+  };
 }
 
+/** What was told in short would go past a liar's maps. */
 function onMaps(change: (windows: readonly WindowAvailability[], tail: WindowNumber) => readonly WindowAvailability[]): Tamper {
-  return (message) => [message.kind === 'map' ? { ...message, windows: change(message.windows, message.tail) } : message];
+  let tail: WindowNumber = 0;
+  return (message) => {
+    if (message.kind === 'have') return [];
+    if (message.kind !== 'map') return [message];
+    tail = message.tail ?? tail;
+    return [{ ...message, windows: change(message.windows, tail) }];
+  };
 }
 
 function flipped(bytes: Uint8Array, at: number): Uint8Array {

@@ -1,20 +1,31 @@
 /**
- * A virtual network: links with latency, and hosts whose uplink and downlink pass a limited number of bytes per second.
+ * A virtual network: links with latency, jitter and loss between hosts whose uplink and downlink pass a limited number of bytes per second.
  *
- * Reliable and in order, like TCP without loss: a message leaves when the uplink has finished those before it, travels, and then passes the
- * receiver's downlink. Closing a link is seen by the other side after the latency. Each fault is a call with a unit.
+ * Reliable and in order, like TCP: a message waits until the uplink has sent those of the same link before it, taking turns with the other
+ * links of its host; it travels, later by its retransmissions where segments are lost, and then passes the receiver's downlink. Closing a
+ * link is seen by the other side after all that was sent before. Each fault is an option with a unit. Not modelled: slow start, a limit of a
+ * single flow, acknowledgements, and the queue of a shared line between hosts.
  */
 import type { Connection, ConnectionEvents } from '../kernel/connection.js';
 import type { Clock } from '../kernel/ports.js';
 import type { DisconnectReason } from '../kernel/protocol.js';
+import type { Rng } from '../kernel/rng.js';
 import type { Bytes, BytesPerSecond, ConnectionId, Milliseconds } from '../kernel/units.js';
-import type { VirtualClock } from './virtual-clock.js';
+import { namedRng } from './chance.js';
+import { Task, type VirtualClock } from './virtual-clock.js';
 
 /** Bytes that TCP, IP and the BEP 10 frame add to a message in one segment. */
 export const FRAME_OVERHEAD_BYTES: Bytes = 46;
+/** A lost segment is sent again after two ways, but not before this: the least timer of Linux (RFC 6298 asks for more). */
+const RETRANSMIT_MIN_MS: Milliseconds = 200;
+const SEGMENT_BYTES: Bytes = 1_448;
+/** Each loss in a row doubles the wait; beyond this many the connection would be taken for dead. */
+const RETRANSMITS_MAX = 8;
 
 export interface HostOptions {
   readonly name: string;
+  /** As a `Connection` to it says; absent: it means nothing. */
+  readonly addressBlock?: string | undefined;
   /** 0: no limit. */
   readonly upBytesPerSecond: BytesPerSecond;
   readonly downBytesPerSecond: BytesPerSecond;
@@ -29,7 +40,9 @@ export class Host {
   extraLatencyMs: Milliseconds = 0;
   readonly #backlog: (() => void)[] = [];
   #frozen = false;
-  #upFreeMs: Milliseconds = 0;
+  /** Links that have something to send, in turn. */
+  readonly #turns: LinkEnd[] = [];
+  #sending = false;
   #downFreeMs: Milliseconds = 0;
 
   constructor(options: HostOptions) {
@@ -57,22 +70,30 @@ export class Host {
     return {
       nowMs: () => clock.nowMs(),
       schedule: (task, delayMs) => {
-        let cancelled = false;
-        const cancel = clock.schedule(() => this.run(() => cancelled || task()), delayMs);
-        return () => {
-          cancelled = true;
-          cancel();
-        };
+        const timer = new HostTimer(this, task);
+        clock.put(timer, delayMs);
+        return () => timer.cancel();
       },
     };
   }
 
-  /** When a message of this size has left, if handed over now. */
-  departMs(sizeBytes: Bytes, nowMs: Milliseconds): Milliseconds {
-    this.sentBytes += sizeBytes;
-    const tookMs = this.options.upBytesPerSecond === 0 ? 0 : (sizeBytes * 1000) / this.options.upBytesPerSecond;
-    this.#upFreeMs = Math.max(this.#upFreeMs, nowMs) + tookMs;
-    return this.#upFreeMs;
+  /** A link has a message: it gets its turn. */
+  transmit(end: LinkEnd, clock: VirtualClock): void {
+    this.#turns.push(end);
+    if (!this.#sending) this.#sendNext(clock);
+  }
+
+  #sendNext(clock: VirtualClock): void {
+    const end = this.#turns.shift();
+    this.#sending = end !== undefined;
+    if (!end) return;
+    const parcel = end.next();
+    if (end.hasNext) this.#turns.push(end);
+    clock.after((parcel.sizeBytes * 1000) / this.options.upBytesPerSecond, () => {
+      this.sentBytes += parcel.sizeBytes;
+      end.depart(parcel);
+      this.#sendNext(clock);
+    });
   }
 
   /** When a message of this size has been received, if its last byte reaches the downlink at `nowMs`. */
@@ -84,29 +105,100 @@ export class Host {
   }
 }
 
+/** Something on its way: a message, or the end of the link. */
+class Parcel extends Task {
+  readonly message: Uint8Array | null;
+  readonly reason: string;
+  /** With headers. */
+  readonly sizeBytes: Bytes;
+  readonly #to: LinkEnd;
+  /** It has been received, and waits for the downlink to have passed its last byte. */
+  isReceived = false;
+
+  constructor(to: LinkEnd, message: Uint8Array | null, sizeBytes: Bytes, reason = '') {
+    super();
+    this.#to = to;
+    this.message = message;
+    this.sizeBytes = sizeBytes;
+    this.reason = reason;
+  }
+
+  run(): void {
+    if (this.isReceived) this.#to.deliver(this);
+    else this.#to.reach(this);
+  }
+}
+
+/** A timer of a host, which does not fire while the host stands still. */
+class HostTimer extends Task {
+  readonly #host: Host;
+  #task: (() => void) | undefined;
+
+  constructor(host: Host, task: () => void) {
+    super();
+    this.#host = host;
+    this.#task = task;
+  }
+
+  cancel(): void {
+    this.#task = undefined;
+  }
+
+  run(): void {
+    if (this.#host.frozen) this.#host.run(() => this.#task?.());
+    else this.#task?.();
+  }
+}
+
+/** What all links of a network share. */
+interface LinkContext {
+  readonly clock: VirtualClock;
+  readonly options: NetworkOptions;
+  isCut(a: Host, b: Host): boolean;
+  /** Links on which something waits for the network to heal. */
+  readonly held: Set<LinkEnd>;
+}
+
 /** One end of a link. */
 class LinkEnd implements Connection {
   readonly id: ConnectionId;
   readonly peerId: string;
   readonly address: string;
-  readonly #clock: VirtualClock;
-  readonly #host: Host;
-  readonly #remoteHost: Host;
+  readonly addressBlock?: string;
+  readonly #context: LinkContext;
+  readonly host: Host;
+  readonly remoteHost: Host;
   readonly #latencyMs: Milliseconds;
+  /** Only where chance has a say. */
+  readonly #rng: Rng | undefined;
   remote: LinkEnd | undefined;
   bufferedBytes: Bytes = 0;
+  readonly #queue: Parcel[] = [];
+  /** What has come to a network that is cut, and waits for it to heal. */
+  readonly #held: Parcel[] = [];
   #lastReachMs: Milliseconds = 0;
   #events: ConnectionEvents | undefined;
   #open = true;
 
-  constructor(id: ConnectionId, clock: VirtualClock, host: Host, remoteHost: Host, latencyMs: Milliseconds) {
+  constructor(id: ConnectionId, context: LinkContext, host: Host, remoteHost: Host, latencyMs: Milliseconds) {
+    const { lossRatio = 0, jitterMs = 0, seed = 0 } = context.options;
     this.id = id;
     this.peerId = remoteHost.options.name;
     this.address = remoteHost.options.name;
-    this.#clock = clock;
-    this.#host = host;
-    this.#remoteHost = remoteHost;
+    if (remoteHost.options.addressBlock !== undefined) this.addressBlock = remoteHost.options.addressBlock;
+    this.#context = context;
+    this.host = host;
+    this.remoteHost = remoteHost;
     this.#latencyMs = latencyMs;
+    this.#rng = lossRatio + jitterMs > 0 ? namedRng(seed, `link ${host.options.name} ${remoteHost.options.name}`) : undefined;
+  }
+
+  get hasNext(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  next(): Parcel {
+    return this.#queue.shift() as Parcel;
   }
 
   listen(events: ConnectionEvents): void {
@@ -115,45 +207,82 @@ class LinkEnd implements Connection {
 
   send(message: Uint8Array): void {
     if (!this.#open) return;
-    const sizeBytes = message.length + FRAME_OVERHEAD_BYTES;
-    const nowMs = this.#clock.nowMs();
-    const departMs = this.#host.departMs(sizeBytes, nowMs);
-    this.bufferedBytes += sizeBytes;
-    this.#clock.schedule(() => this.#host.run(() => this.#departed(sizeBytes)), departMs - nowMs);
-    this.#clock.schedule(() => this.remote?.reach(message, sizeBytes), this.#reachMs(departMs) - nowMs);
-  }
-
-  /** A link never lets one message overtake another, also when its latency falls. */
-  #reachMs(departMs: Milliseconds): Milliseconds {
-    const latencyMs = this.#latencyMs + this.#host.extraLatencyMs + this.#remoteHost.extraLatencyMs;
-    this.#lastReachMs = Math.max(this.#lastReachMs, departMs + latencyMs);
-    return this.#lastReachMs;
-  }
-
-  #departed(sizeBytes: Bytes): void {
-    this.bufferedBytes -= sizeBytes;
-    if (this.#open && this.bufferedBytes === 0) this.#events?.onDrain();
-  }
-
-  reach(message: Uint8Array, sizeBytes: Bytes): void {
-    const nowMs = this.#clock.nowMs();
-    this.#clock.schedule(() => this.#host.run(() => this.#deliver(message)), this.#host.arriveMs(sizeBytes, nowMs) - nowMs);
-  }
-
-  #deliver(message: Uint8Array): void {
-    if (this.#open) this.#events?.onMessage(message);
+    const sizeBytes = (this.#context.options.sizeOf?.(message) ?? message.length) + FRAME_OVERHEAD_BYTES;
+    if (this.remote) this.#hand(new Parcel(this.remote, message, sizeBytes));
   }
 
   close(reason: DisconnectReason): void {
+    if (this.#open && this.remote) this.#hand(new Parcel(this.remote, null, 0, reason.detail));
     this.closed(reason.detail);
-    const nowMs = this.#clock.nowMs();
-    this.#clock.schedule(() => this.remote?.closeBehindAll(reason.detail), this.#reachMs(nowMs) - nowMs);
   }
 
-  /** The other side has closed: everything it sent before is read first. */
-  closeBehindAll(reason: string): void {
-    const nowMs = this.#clock.nowMs();
-    this.#clock.schedule(() => this.#host.run(() => this.closed(reason)), this.#host.arriveMs(0, nowMs) - nowMs);
+  #hand(parcel: Parcel): void {
+    if (this.host.options.upBytesPerSecond === 0) {
+      this.host.sentBytes += parcel.sizeBytes;
+      return this.#travel(parcel);
+    }
+    this.bufferedBytes += parcel.sizeBytes;
+    this.#queue.push(parcel);
+    if (this.#queue.length === 1) this.host.transmit(this, this.#context.clock);
+  }
+
+  /** The uplink has sent it. */
+  depart(parcel: Parcel): void {
+    this.bufferedBytes -= parcel.sizeBytes;
+    if (this.bufferedBytes === 0) this.host.run(() => this.#open && this.bufferedBytes === 0 && this.#events?.onDrain());
+    this.#travel(parcel);
+  }
+
+  #travel(parcel: Parcel): void {
+    const { clock } = this.#context;
+    const nowMs = clock.nowMs();
+    const latencyMs = this.#latencyMs + this.host.extraLatencyMs + this.remoteHost.extraLatencyMs;
+    const waitMs = this.#rng === undefined ? 0 : this.#misfortuneMs(this.#rng, parcel.sizeBytes, latencyMs);
+    // A link never lets one message overtake another, also when its latency falls.
+    this.#lastReachMs = Math.max(this.#lastReachMs, nowMs + latencyMs + waitMs);
+    clock.put(parcel, this.#lastReachMs - nowMs);
+  }
+
+  /** What jitter and lost segments cost. */
+  #misfortuneMs(rng: Rng, sizeBytes: Bytes, latencyMs: Milliseconds): Milliseconds {
+    const { lossRatio = 0, jitterMs = 0 } = this.#context.options;
+    let waitMs = jitterMs * rng.float();
+    if (lossRatio === 0) return waitMs;
+    let arrivesRatio = 1;
+    for (let segment = 0; segment * SEGMENT_BYTES < sizeBytes; segment++) arrivesRatio *= 1 - lossRatio;
+    let againMs = Math.max(RETRANSMIT_MIN_MS, 2 * latencyMs);
+    for (let round = 0; round < RETRANSMITS_MAX && rng.float() > (round === 0 ? arrivesRatio : 1 - lossRatio); round++) {
+      waitMs += againMs;
+      againMs *= 2;
+    }
+    return waitMs;
+  }
+
+  reach(parcel: Parcel): void {
+    if (!this.#context.isCut(this.host, this.remoteHost)) return this.#receive(parcel);
+    this.#held.push(parcel);
+    this.#context.held.add(this);
+  }
+
+  /** The network is whole again. */
+  release(): void {
+    for (const parcel of this.#held.splice(0)) this.#receive(parcel);
+  }
+
+  #receive(parcel: Parcel): void {
+    const { clock } = this.#context;
+    const waitMs = this.host.arriveMs(parcel.sizeBytes, clock.nowMs()) - clock.nowMs();
+    parcel.isReceived = true;
+    if (waitMs > 0) clock.put(parcel, waitMs);
+    else this.deliver(parcel);
+  }
+
+  /** All of it has been received. */
+  deliver(parcel: Parcel): void {
+    if (this.host.frozen) return this.host.run(() => this.deliver(parcel));
+    if (!this.#open) return;
+    if (parcel.message) this.#events?.onMessage(parcel.message);
+    else this.closed(parcel.reason);
   }
 
   closed(reason: string): void {
@@ -163,21 +292,46 @@ class LinkEnd implements Connection {
   }
 }
 
+export interface NetworkOptions {
+  /** Of the world: chance on a link depends on it and on the names of the two hosts. */
+  readonly seed?: number;
+  /** Chance of a segment to be lost. */
+  readonly lossRatio?: number;
+  /** What a message takes longer, at most. */
+  readonly jitterMs?: Milliseconds;
+  /** Size of a message, where it is not its length; without headers. */
+  readonly sizeOf?: (message: Uint8Array) => Bytes;
+}
+
 export class Network {
-  readonly #clock: VirtualClock;
+  readonly #context: LinkContext;
+  /** Hosts on the far side of a cut. */
+  readonly #severed = new Set<Host>();
   #links = 0;
 
-  constructor(clock: VirtualClock) {
-    this.#clock = clock;
+  constructor(clock: VirtualClock, options: NetworkOptions = {}) {
+    const isCut = (a: Host, b: Host): boolean => this.#severed.size > 0 && this.#severed.has(a) !== this.#severed.has(b);
+    this.#context = { clock, options, isCut, held: new Set() };
   }
 
   /** Connects two hosts; both ends exist at once. */
   link(a: Host, b: Host, latencyMs: Milliseconds): readonly [Connection, Connection] {
     const id = this.#links++;
-    const one = new LinkEnd(`${id}a`, this.#clock, a, b, latencyMs);
-    const other = new LinkEnd(`${id}b`, this.#clock, b, a, latencyMs);
+    const one = new LinkEnd(`${id}a`, this.#context, a, b, latencyMs);
+    const other = new LinkEnd(`${id}b`, this.#context, b, a, latencyMs);
     one.remote = other;
     other.remote = one;
     return [one, other];
+  }
+
+  /** From now on nothing passes between these hosts and the others; it arrives once the network heals. */
+  partition(hosts: Iterable<Host>): void {
+    for (const host of hosts) this.#severed.add(host);
+  }
+
+  heal(): void {
+    this.#severed.clear();
+    for (const end of this.#context.held) end.release();
+    this.#context.held.clear();
   }
 }

@@ -22,6 +22,8 @@ export interface Delivery {
   /** The publisher that cut these bytes; the first one where several cut the same. */
   readonly source: string | undefined;
   readonly discontinuity: boolean;
+  /** What was missing of the window when it was delivered. */
+  readonly missedBytes: Bytes;
   /** Key of the publisher that signed it; null: the owner itself. */
   readonly signer: Uint8Array | null;
 }
@@ -34,6 +36,8 @@ export class Tally {
   payloadBytes: Bytes = 0;
   /** All else: every other message with its headers down to IP, and what a piece's message and frame add to its payload. */
   overheadBytes: Bytes = 0;
+  /** The same as a socket sees it: with frames, without the headers of TCP and IP. */
+  socketOverheadBytes: Bytes = 0;
   requestMessages = 0;
 
   count(message: LiveMessage, sizeBytes: Bytes): void {
@@ -41,6 +45,7 @@ export class Tally {
     this.bytesByKind[kind] = (this.bytesByKind[kind] ?? 0) + sizeBytes;
     const payloadBytes = message.kind === 'piece' ? message.payload.length : 0;
     this.payloadBytes += payloadBytes;
+    this.socketOverheadBytes += sizeBytes - payloadBytes + BEP_10_FRAME_BYTES;
     // Media goes in full segments, whose headers any transport pays; a small message is taken to travel alone.
     this.overheadBytes += sizeBytes - payloadBytes + (message.kind === 'piece' ? BEP_10_FRAME_BYTES : FRAME_OVERHEAD_BYTES);
     if (message.kind === 'request') this.requestMessages += 1;

@@ -20,14 +20,15 @@ function numbersGrow(publisher: SimPublisher): void {
   }
 }
 
-function agree(publishers: readonly SimPublisher[], fromMs: number, least: number, share = 0.999): void {
+function agree(publishers: readonly SimPublisher[], fromMs: number, least: number, share = 1): void {
   for (const [index, a] of publishers.entries()) {
     numbersGrow(a);
     for (const b of publishers.slice(index + 1)) {
       const { compared, equal } = compareWindows(a, b, fromMs);
       const told = `${a.name} and ${b.name}: ${equal} of ${compared} equal; ${a.states.join(' ')} | ${b.states.join(' ')}`;
       assert.ok(compared >= least, told);
-      assert.ok(equal >= compared * share, told);
+      // Of few windows one may differ all the same: that of a takeover.
+      assert.ok(equal >= Math.floor(compared * share), told);
     }
   }
 }
@@ -60,6 +61,18 @@ test('two that begin at once without seeing each other converge', () => {
   agree(publishers, 20_000, 70, 1);
 });
 
+/** All are away at once, and who is back first counts its times from 0: it was silent for as long as it had published before. */
+const ONCE_SILENT: readonly [{ joinMs: number; breakMs: number; backAfterMs: number; times: 'rebased' }[], number, boolean][] = [
+  [
+    [
+      { joinMs: 2_500, breakMs: 22_000, backAfterMs: 4_401, times: 'rebased' },
+      { joinMs: 14_901, breakMs: 22_000, backAfterMs: 100, times: 'rebased' },
+    ],
+    0,
+    false,
+  ],
+];
+
 test('whenever they join and restart, on whatever times, what both make is equal', () => {
   const connection = fc.record({
     joinMs: fc.integer({ min: 2_500, max: 20_000 }),
@@ -90,7 +103,7 @@ test('whenever they join and restart, on whatever times, what both make is equal
       }
       agree(publishers, 50_000, 10, 1);
     }),
-    { numRuns: 25 },
+    { numRuns: 25, examples: [...ONCE_SILENT] },
   );
 });
 

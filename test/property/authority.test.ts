@@ -5,7 +5,9 @@ import * as assert from 'uvu/assert';
 import { createSigner } from '../../src/io/crypto.js';
 import type { Signer } from '../../src/kernel/ports.js';
 import type { Certificate } from '../../src/relay/exchange/certificate.js';
+import type { LiveMessage } from '../../src/relay/exchange/live-message.js';
 import type { LiveEffect } from '../../src/relay/exchange/live-protocol.js';
+import { certificateIn, withCertificate } from '../../src/relay/exchange/manifest.js';
 import { type RevocationList, signRevocationList } from '../../src/relay/exchange/revocation-list.js';
 import {
   availability,
@@ -15,6 +17,7 @@ import {
   type MadeWindow,
   makeWindow,
   OWNER,
+  PARAMETERS,
   STRANGER,
   WALL_MS,
 } from '../support/exchange-fixture.js';
@@ -86,7 +89,9 @@ class Trial {
   wallMs = WALL_MS;
   played = 0;
   served = 0;
-  readonly #driven = new DrivenExchange({ wallClockMs: () => this.wallMs });
+  /** The asker says nothing for seconds on end, and is not let go for it: its lists have to be heard. */
+  readonly #driven = new DrivenExchange({ wallClockMs: () => this.wallMs, parameters: { ...PARAMETERS, secondStageMs: 0 } });
+  readonly #certificates = new Map<string, Uint8Array>();
   #list: RevocationList | undefined;
   #neighbours = 0;
 
@@ -141,8 +146,16 @@ class Trial {
         this.served += 1;
         this.#assertValid(effect.message.payload[0] ?? 0, 'served');
       }
-      if (effect.message.kind === 'manifest') this.#assertManifest(effect.message.bytes);
+      if (effect.message.kind === 'manifest') this.#assertManifest(this.#whole(effect.to, effect.message));
     }
+  }
+
+  #whole(to: string, { bytes, short }: LiveMessage & { kind: 'manifest' }): Uint8Array {
+    const known = this.#certificates.get(to);
+    if (short) return withCertificate(bytes, known ?? new Uint8Array());
+    const certificate = certificateIn(bytes);
+    if (certificate) this.#certificates.set(to, certificate);
+    return bytes;
   }
 
   #assertManifest(bytes: Uint8Array): void {

@@ -7,7 +7,7 @@ import { HABITS, type HabitName, tamperOf } from '../../src/sim/misbehaviour.js'
 import type { SimPeer } from '../../src/sim/sim-peer.js';
 import { assertLaw } from '../support/law.js';
 import { LiveInvariants } from '../support/live-invariants.js';
-import { LIVE_PARAMETERS } from '../support/live-parameters.js';
+import { LAG_WINDOWS_MAX, LIVE_PARAMETERS } from '../support/live-parameters.js';
 import { FORGERY, LogHash, makeWorld } from '../support/live-world-fixture.js';
 
 const PARAMETERS = { ...LIVE_PARAMETERS, pieceBytes: 2_048 };
@@ -46,14 +46,95 @@ const life = fc.record({
   seed: fc.nat(),
   viewers: fc.integer({ min: 1, max: 4 }),
   viewerUpBytesPerSecond: fc.constantFrom(0, 3 * BYTES_PER_SECOND),
+  mends: fc.boolean(),
   fates: fc.array(fc.tuple(fc.integer({ min: 0, max: 4_000 }), fate), { maxLength: 8 }),
 });
 type Life = typeof life extends fc.Arbitrary<infer Value> ? Value : never;
 
-function begin({ seed, viewers, viewerUpBytesPerSecond }: Life, onLog?: (line: string) => void): LiveWorld {
+/** Lives that once broke a law, lived again in every run. */
+const LIVED: readonly [Life][] = [
+  // Both viewers let the only publisher go, because it had left six requests unanswered while they answered each other.
+  [
+    {
+      ...{ seed: 1_170_992_839, viewers: 2, viewerUpBytesPerSecond: 0, mends: false },
+      fates: [
+        [2_111, { kind: 'cut-off', who: 0 }],
+        [2_529, { kind: 'freeze', who: 0 }],
+        [2_758, { kind: 'slow', who: 0, latencyMs: 100 }],
+        [1_033, { kind: 'join', neighbours: 1, withPublisher: false }],
+        [3_661, { kind: 'lie', habit: 'claims to hold everything' }],
+        [1_440, { kind: 'resume' }],
+        [2_693, { kind: 'slow', who: 0, latencyMs: 700 }],
+      ],
+    },
+  ],
+  // A viewer that knows the publisher and nobody else, among others who know each other: it stayed 5 s behind.
+  [
+    {
+      ...{ seed: 9, viewers: 4, viewerUpBytesPerSecond: 3 * BYTES_PER_SECOND, mends: false },
+      fates: [
+        [989, { kind: 'slow', who: 0, latencyMs: 0 }],
+        [11, { kind: 'join', neighbours: 4, withPublisher: true }],
+        [2_014, { kind: 'join', neighbours: 0, withPublisher: false }],
+      ],
+    },
+  ],
+  // Nobody shows the next window, and the way to the publisher and back takes longer than a tick: what it sent was thrown away again and again.
+  [
+    {
+      ...{ seed: 679_164_068, viewers: 2, viewerUpBytesPerSecond: 0, mends: true },
+      fates: [
+        [941, { kind: 'resume' }],
+        [2_753, { kind: 'restart', jumpWindows: 5 }],
+        [889, { kind: 'slow', who: 2, latencyMs: 700 }],
+        [1_132, { kind: 'lie', habit: 'delegates itself' }],
+        [2_032, { kind: 'join', neighbours: 5, withPublisher: false }],
+        [765, { kind: 'join', neighbours: 4, withPublisher: false }],
+        [2_487, { kind: 'join', neighbours: 1, withPublisher: true }],
+        [3_815, { kind: 'lie', habit: 'claims the far future' }],
+      ],
+    },
+  ],
+  // Answers and their manifest as late as each other.
+  [
+    {
+      ...{ seed: 1_932_770_521, viewers: 2, viewerUpBytesPerSecond: 0, mends: true },
+      fates: [
+        [2_688, { kind: 'slow', who: 0, latencyMs: 0 }],
+        [732, { kind: 'freeze', who: 0 }],
+        [1_209, { kind: 'slow', who: 0, latencyMs: 700 }],
+        [1_122, { kind: 'thaw', who: 0 }],
+        [749, { kind: 'pause' }],
+      ],
+    },
+  ],
+  // Two liars and one honest viewer, which is not far behind them.
+  [
+    {
+      ...{ seed: 0, viewers: 1, viewerUpBytesPerSecond: 0, mends: false },
+      fates: [
+        [0, { kind: 'lie', habit: 'never answers' }],
+        [1_400, { kind: 'lie', habit: 'always refuses' }],
+      ],
+    },
+  ],
+  // A liar said that windows have more pieces than they have: who refused those was not asked for the rest, and what came before a manifest was thrown away.
+  [
+    {
+      ...{ seed: 0, viewers: 1, viewerUpBytesPerSecond: 0, mends: true },
+      fates: [
+        [163, { kind: 'lie', habit: 'claims to hold everything' }],
+        [1_472, { kind: 'join', neighbours: 2, withPublisher: false }],
+        [619, { kind: 'pause' }],
+      ],
+    },
+  ],
+];
+
+function begin({ seed, viewers, viewerUpBytesPerSecond, mends }: Life, onLog?: (line: string) => void): LiveWorld {
   const limits = { parameters: PARAMETERS, publisherUpBytesPerSecond: 4 * BYTES_PER_SECOND, viewerUpBytesPerSecond };
   const { onStep } = new LiveInvariants(limits);
-  const world = makeWorld({ seed, bytesPerSecond: BYTES_PER_SECOND, ...limits, onStep, ...(onLog ? { onLog } : {}) });
+  const world = makeWorld({ seed, mends, bytesPerSecond: BYTES_PER_SECOND, ...limits, onStep, ...(onLog ? { onLog } : {}) });
   for (let index = 0; index < viewers; index++) world.join(`viewer ${index}`);
   return world;
 }
@@ -130,11 +211,11 @@ test('whatever happens, the invariants hold after every step, and everybody hone
       const head = [...world.cut.keys()].at(-1) ?? 0;
       for (const peer of world.peers.filter(({ honest }) => honest)) {
         const last = peer.deliveries.at(-1)?.number ?? 0;
-        assert.ok(last >= head - 6, `${peer.name} is at ${last} of ${head}`);
+        assert.ok(last >= head - LAG_WINDOWS_MAX, `${peer.name} is at ${last} of ${head}`);
         assert.ok(peer.deliveries.every(({ intact }) => intact));
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 60, examples: [...LIVED] },
   );
 });
 

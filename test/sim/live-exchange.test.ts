@@ -65,6 +65,30 @@ test('one viewer alone with a publisher starts promptly and keeps up', () => {
   assert.is(viewer.figures().stalls, 0);
 });
 
+test('a publisher that cannot serve all of those that have nobody else lets none of them wait for ever', () => {
+  const { world } = worldOf(0, 12);
+  for (let index = 0; index < 4; index++) world.join(`viewer ${index}`, { neighbours: 0 });
+  world.run(60_000);
+  for (const peer of world.peers) {
+    const times = peer.deliveries.map(({ atMs }) => atMs);
+    const gapMs = Math.max(...times.slice(1).map((atMs, index) => atMs - (times[index] ?? atMs)));
+    assert.ok(times.length >= 25 && gapMs <= 10_000, `${peer.name}: ${times.length} windows, waited ${gapMs} ms`);
+  }
+});
+
+test('a viewer that reaches nobody but the publisher, among others who reach each other, is as near the newest media as they are', () => {
+  for (const seed of [1, 2, 3]) {
+    const world = makeWorld({ seed, mends: false, publisherUpBytesPerSecond: SLOW_BYTES_PER_SECOND * 3 });
+    for (let index = 0; index < 8; index++) world.join(`viewer ${index}`);
+    const lonely = world.join('lonely', { neighbours: 0, withPublisher: true });
+    world.run(30_000);
+    const delaysMs = lonely.deliveries.slice(-10).map(({ afterCutMs }) => afterCutMs);
+    assert.ok(delaysMs.length === 10 && Math.max(...delaysMs) < 1_500, `seed ${seed}: ${delaysMs.map(Math.round)}`);
+    assert.ok(lonely.figures().stalls <= 1, 'it waits once, until the publisher has noticed');
+    assert.ok(copiesSent(world) < 2.2, `seed ${seed}: ${copiesSent(world)} copies`);
+  }
+});
+
 test('a late joiner starts within a second, near the newest media, and costs the publisher no copy', () => {
   const { world } = worldOf(8, 11);
   world.run(20_000);

@@ -17,10 +17,10 @@ interface Outcome {
 }
 
 /** Eight honest viewers and two with the habit, all linked to each other. */
-function live(habit: HabitName, seed: number, misbehave = true): Outcome {
+function live(habit: HabitName, seed: number, { misbehave = true, parameters = LIVE_PARAMETERS } = {}): Outcome {
   const publisherUpBytesPerSecond = SLOW_BYTES_PER_SECOND * 2.2;
-  const invariants = new LiveInvariants({ parameters: LIVE_PARAMETERS, publisherUpBytesPerSecond, viewerUpBytesPerSecond: 0 });
-  const world = makeWorld({ seed, publisherUpBytesPerSecond, onStep: invariants.onStep });
+  const invariants = new LiveInvariants({ parameters, publisherUpBytesPerSecond, viewerUpBytesPerSecond: 0 });
+  const world = makeWorld({ seed, publisherUpBytesPerSecond, parameters, onStep: invariants.onStep });
   for (let index = 0; index < 8; index++) world.join(`viewer ${index}`);
   for (let index = 0; index < 2; index++) world.join(`liar ${index}`, misbehave ? { tamper: tamperOf(habit, FORGERY) } : {});
   world.run(WARM_UP_MS);
@@ -70,8 +70,18 @@ for (const habit of TIME_WASTERS) {
   });
 }
 
+for (const habit of ['claims the far future', 'claims to hold everything'] as const) {
+  test(`nor do they when they say so every second, from the first window on: ${habit}`, () => {
+    for (const seed of [1, 2, 3]) {
+      const { stallsAfterWarmUp, delayP95Ms } = live(habit, seed, { parameters: { ...LIVE_PARAMETERS, mapPeriodMs: 1_000 } });
+      assert.ok(stallsAfterWarmUp <= 24, `${stallsAfterWarmUp} stalls`);
+      assert.ok(delayP95Ms < 2_000, `p95 ${delayP95Ms} ms`);
+    }
+  });
+}
+
 test('viewers with the same names and no bad habit are not banned', () => {
-  assert.equal(live('flips a byte', 3, false).bans, []);
+  assert.equal(live('flips a byte', 3, { misbehave: false }).bans, []);
 });
 
 test("a liar who is a late joiner's only other acquaintance cannot lead it astray", () => {
@@ -116,13 +126,13 @@ function namesContents(): Tamper {
 }
 
 test('those who are first to name contents that there are not cost viewers a moment, and no window', () => {
-  for (const liars of [1, 3]) {
-    const world = makeWorld({ seed: 3 });
+  for (const [liars, seed] of [[1, 3], [2, 8], ...Array.from({ length: 8 }, (_, index) => [3, index + 1] as const)] as const) {
+    const world = makeWorld({ seed });
     const viewers = Array.from({ length: 4 }, (_, index) => world.join(`viewer ${index}`));
     world.run(8_000);
     for (let index = 0; index < liars; index++) world.join(`liar ${index}`, { tamper: namesContents() });
     world.run(30_000);
-    for (const viewer of viewers) assert.equal(missingWindows(world, viewer, 4_000), [], `${liars} liars: ${viewer.name}`);
+    for (const viewer of viewers) assert.equal(missingWindows(world, viewer, 4_000), [], `${liars} liars, seed ${seed}: ${viewer.name}`);
   }
 });
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { VirtualClock } from '../../../src/sim/virtual-clock.js';
+import { Task, VirtualClock } from '../../../src/sim/virtual-clock.js';
 
 test('tasks run by time, then in the order they were scheduled', () => {
   const clock = new VirtualClock();
@@ -24,6 +24,20 @@ test('a task sees its own time, and may schedule another for at once', () => {
   }, 10);
   clock.runUntil(100);
   assert.equal(seen, [10, 10]);
+});
+
+test('a thing that waits may be the task itself, and may wait again once it has run', () => {
+  const clock = new VirtualClock();
+  const seen: number[] = [];
+  class Bell extends Task {
+    run(): void {
+      seen.push(clock.nowMs());
+      if (seen.length < 3) clock.put(this, 5);
+    }
+  }
+  clock.put(new Bell(), 10);
+  clock.runUntil(100);
+  assert.equal([seen, clock.tasksRun], [[10, 15, 20], 3]);
 });
 
 test.run();
