@@ -3,14 +3,17 @@
  */
 import { argv, env, exit } from 'node:process';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { SimulateOptions } from './commands/simulate.js';
 import { createSigner, generateSeed } from './io/crypto.js';
 import { readConfigFiles } from './io/files/config-file.js';
 import { KeyFile } from './io/files/key-file.js';
 import { publisherSeed } from './io/files/publisher-file.js';
 import { createLogger } from './io/logger.js';
+import { ProcessLife } from './io/process-life.js';
 import { launchPlayer, type PlayerName } from './io/programs/player.js';
 import { Terminal } from './io/terminal.js';
 import { ShoalError } from './kernel/errors.js';
+import { type PeerAddress, parseAddress } from './kernel/peer-address.js';
 import type { Log } from './kernel/ports.js';
 import { channelAccount, channelAccountLines, stationAccount, stationAccountLines } from './plugins/channel-account.js';
 import { TEST_CARD_NAME } from './plugins/channel-roster.js';
@@ -29,6 +32,8 @@ import {
 import { PublisherNews, progressLine, stationInstructions, viewerInstructions } from './plugins/instructions.js';
 import { dateOf } from './plugins/station-authority.js';
 import { type RunningShoal, type ShoalOptions, startStation, VERSION, watchChannel } from './shoal.js';
+import type { CommandContext, GetOptions, PlayOptions, PublishOptions } from './title-commands.js';
+import { cleanTracker, cleanWebSeed } from './vod/source-address.js';
 
 interface CommonOptions {
   readonly config?: string;
@@ -37,11 +42,12 @@ interface CommonOptions {
   readonly json?: boolean;
 }
 
+interface WatchCommandOptions {
+  readonly player?: PlayerName | undefined;
+  readonly recordTrace?: string | undefined;
+}
+
 const STATUS_PERIOD_MS = 1_000;
-/** npm passes on the Ctrl+C that the terminal has sent already: two signals this close are one. */
-const SAME_SIGNAL_MS = 300;
-/** A stop that takes longer than this is cut short. */
-const STOP_MS = 2_800;
 
 const terminal = new Terminal();
 
@@ -60,8 +66,79 @@ common(program.command('watch'))
   .argument('<link>', 'magnet or shoal: link, or a bare channel id')
   .option('--json', 'print one JSON value per line: first "ready", then "status" every second')
   .addOption(new Option('--player <player>', 'open the channel in a player').choices(['mpv', 'vlc', 'ffplay']))
-  .action((link: string, options: CommonOptions & { readonly player?: PlayerName | undefined }) => {
-    return run(options, (shoal) => watchChannel(link, shoal), { player: options.player });
+  .option('--record-trace <file>', 'record all that the live exchange is told and does there, media included, for "shoal sim --replay"')
+  .action((link: string, options: CommonOptions & WatchCommandOptions) => {
+    return run(options, (shoal) => watchChannel(link, { ...shoal, tracePath: options.recordTrace }), { player: options.player });
+  });
+
+common(program.command('publish'))
+  .description('make titles of files or folders and give them to whoever asks: prints a link for each')
+  .argument('<paths...>', 'files or folders')
+  .option('--json', 'print one JSON value per line')
+  .addOption(
+    new Option('--tracker <url>', 'a tracker of the torrent, beside the own one; may be repeated').argParser(trackers).default([], 'none'),
+  )
+  .addOption(new Option('--web-seed <url>', 'a server that has the files too; may be repeated').argParser(webSeeds).default([], 'none'))
+  .option('--name <name>', 'what to call it (default: the name of the file or folder)', nonEmpty)
+  .option('--private', 'peers come from the trackers alone')
+  .option('--comment <text>', 'a word about it')
+  .option('--piece-length <KiB>', 'size of a piece (default: chosen by size)', kibibytes)
+  .option('--torrent <file>', 'write the torrent there: a .torrent file, or a folder (default: in the data folder)')
+  .option('--http', 'other machines may fetch the files by HTTP as well, as from a web seed')
+  .option('--watch', 'the paths are folders: publish whatever lies in them, for as long as it lies there')
+  .action((paths: readonly string[], options: CommonOptions & PublishOptions) => {
+    return runTitles(options, (commands, context) => commands.publish(paths, options, context));
+  });
+
+common(program.command('get'))
+  .description('download titles by BitTorrent, and end when they are here')
+  .argument('<sources...>', 'magnet links, .torrent files, or addresses of .torrent files')
+  .option('--json', 'print one JSON value per line')
+  .option('--folder <folder>', 'where to put them (default: titles.folder)')
+  .option('--seed', 'go on giving them afterwards')
+  .addOption(peerOption())
+  .action((sources: readonly string[], options: CommonOptions & GetOptions) => {
+    return runTitles(options, (commands, context) => commands.get(sources, options, context));
+  });
+
+common(program.command('play'))
+  .description('play a title while it downloads: prints its address for players; with --player, ends when the player ends')
+  .argument('<source>', 'magnet link, .torrent file, or address of one')
+  .option('--json', 'print one JSON value per line')
+  .option('--folder <folder>', 'where to put it (default: titles.folder)')
+  .option('--file <file>', 'which file to play: its number, its path, or a part of that (default: the only film, or all)', nonEmpty)
+  .addOption(peerOption())
+  .addOption(new Option('--player <player>', 'open it in a player').choices(['mpv', 'vlc', 'ffplay']))
+  .action((source: string, options: CommonOptions & PlayOptions) => {
+    return runTitles(options, (commands, context) => commands.play(source, options, context));
+  });
+
+program
+  .command('sim')
+  .description('run a scenario in virtual time: the shipped code in a simulated network')
+  .argument('[scenario]', 'a name of the list, or a .json5 file')
+  .option('--list', 'list the scenarios')
+  .option('--seed <n>', 'first seed (default: as the scenario says)', wholeNumber)
+  .option('--seeds <n>', 'how many seeds, counting up from the first', wholeNumber, 1)
+  .option('--json <file>', 'write the report there')
+  .option('--svg <folder>', 'write plots there')
+  .option('--baseline <file>', 'compare with a report written before; ends with code 1 when a figure is worse by more than its noise')
+  .option('--log <file>', 'write the log of the first run there: equal runs write equal logs')
+  .option('--threads <n>', 'worlds at once (default: one for each processor)', wholeNumber)
+  .option('--replay <file>', 'instead of a scenario: replay what "shoal watch --record-trace" wrote; ends with code 1 at a difference')
+  .addOption(
+    new Option('--set <key=value>', 'set one option of the scenario, as in viewers.count=50; may be repeated')
+      .argParser(collect)
+      .default([], 'none'),
+  )
+  .action(async (scenario: string | undefined, options: SimulateOptions & { readonly replay?: string | undefined }) => {
+    if (options.replay !== undefined) {
+      const { replayTrace } = await import('./commands/replay.js');
+      process.exitCode = replayTrace(options.replay, scenario, terminal);
+      return;
+    }
+    const { simulate } = await import('./commands/simulate.js');
+    process.exitCode = await simulate(scenario, options, terminal);
   });
 
 const channel = program.command('channel').description('make and list the channels of this station');
@@ -134,6 +211,44 @@ function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
 }
 
+function trackers(value: string, before: readonly string[]): readonly string[] {
+  const url = cleanTracker(value);
+  if (url === undefined) throw new InvalidArgumentError('expected an address such as http://HOST/announce or udp://HOST:PORT');
+  return [...before, url];
+}
+
+function webSeeds(value: string, before: readonly string[]): readonly string[] {
+  const url = cleanWebSeed(value);
+  if (url === undefined) throw new InvalidArgumentError('expected an http or https address');
+  return [...before, url];
+}
+
+function peerOption(): Option {
+  const parse = (text: string, before: readonly PeerAddress[]): readonly PeerAddress[] => [...before, peerAddress(text)];
+  return new Option('--peer <host:port>', 'a peer to ask, beside those that are found; may be repeated')
+    .argParser(parse)
+    .default([], 'none');
+}
+
+function peerAddress(text: string): PeerAddress {
+  const address = parseAddress(text);
+  if (address === undefined) throw new InvalidArgumentError('expected HOST:PORT');
+  return address;
+}
+
+function kibibytes(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 16 || count > 131_072 || count % 16 !== 0)
+    throw new InvalidArgumentError('expected a multiple of 16, from 16 to 131072');
+  return count * 1024;
+}
+
+function wholeNumber(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 0 || text.trim() === '') throw new InvalidArgumentError('expected a whole number');
+  return count;
+}
+
 function nonEmpty(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('a name has at least one character');
   return text.trim();
@@ -168,33 +283,41 @@ interface Viewing {
 
 /** Starts, reports, and stops at the first signal; a second signal ends the process at once. */
 async function run(options: CommonOptions, start: (shoal: ShoalOptions) => Promise<RunningShoal>, viewing?: Viewing): Promise<void> {
-  const { config: loaded, explicitKeys, exposedFile } = loadConfig(options);
-  const log = createLogger(loaded.log);
-  if (exposedFile) log.warn(`${exposedFile} holds stream keys or tokens and others can read it. Run: chmod 600 ${exposedFile}`);
-  let shoal: RunningShoal | undefined;
-  let stopping = false;
-  let firstSignalMs = 0;
-  const stop = (): void => {
-    if (stopping && performance.now() - firstSignalMs > SAME_SIGNAL_MS) exit(130);
-    if (stopping) return;
-    stopping = true;
-    firstSignalMs = performance.now();
-    setTimeout(() => exit(1), STOP_MS).unref();
-    void Promise.resolve(shoal?.stop()).then(() => exit(0));
-  };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  // Nothing remote may end the process; what reaches here is our own bug, and is logged as one.
-  process.on('uncaughtException', (error) => log.error('internal error', { error: error.stack ?? error.message }));
-  process.on('unhandledRejection', (reason) =>
-    log.error('internal error', { error: reason instanceof Error ? reason.stack : String(reason) }),
-  );
-  shoal = await start({ config: loaded, explicitKeys, log });
-  if (stopping) return;
+  const shoalOf = shoalOptions(options);
+  const life = new ProcessLife(shoalOf.log);
+  const shoal = await start(shoalOf);
+  if (!life.carry(shoal)) return;
   report(shoal, options.json === true, viewing !== undefined);
   const { flv, mms } = shoal.ready.channels[0]?.watch ?? { flv: null, mms: null };
   const address = flv ?? mms;
-  if (viewing?.player && address) openPlayer(viewing.player, address, log);
+  if (viewing?.player && address) openPlayer(viewing.player, address, shoalOf.log);
+}
+
+type TitleCommands = typeof import('./title-commands.js');
+
+/** Loaded only here: a station without titles, and a viewer, start faster without them. */
+async function runTitles(
+  options: CommonOptions,
+  command: (commands: TitleCommands, context: CommandContext) => Promise<void>,
+): Promise<void> {
+  const shoalOf = shoalOptions(options);
+  const life = new ProcessLife(shoalOf.log);
+  await command(await import('./title-commands.js'), {
+    shoal: shoalOf,
+    terminal,
+    json: options.json === true,
+    carry: (stoppable) => void life.carry(stoppable),
+    signal: life.signal,
+    whenStopped: (unfinished) => life.whenStopped(unfinished),
+    finish: (code) => life.end(code),
+  });
+}
+
+function shoalOptions(options: CommonOptions): ShoalOptions {
+  const { config: loaded, explicitKeys, exposedFile } = loadConfig(options);
+  const log = createLogger(loaded.log);
+  if (exposedFile) log.warn(`${exposedFile} holds stream keys or tokens and others can read it. Run: chmod 600 ${exposedFile}`);
+  return { config: loaded, explicitKeys, log };
 }
 
 /** A player that cannot be opened is no reason to end: the addresses work in any other. */

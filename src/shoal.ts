@@ -1,20 +1,25 @@
 /**
  * Shoal as a library: a station, or the viewer of one channel, composed from configuration.
  *
- * This is the one place that knows every part. Each function resolves when all is up and rejects with a `ShoalError` that a person
+ * This is the one place that knows every part, and loads only those that are wanted. Each function resolves when all is up and rejects with a `ShoalError` that a person
  * understands when something cannot be had; what had been started by then is stopped again.
  */
+import { randomInt } from 'node:crypto';
 import { parseLink } from './ingest/channel-link.js';
 import { createSigner, generateSeed, nodeHasher, nodeVerifier } from './io/crypto.js';
 import { KeyFile } from './io/files/key-file.js';
+import { ProcessLock } from './io/files/process-lock.js';
 import { publisherSeed } from './io/files/publisher-file.js';
-import { MmsServer } from './io/mms/mms-server.js';
+import type { TraceFile } from './io/files/trace-file.js';
+import type { MmsServer } from './io/mms/mms-server.js';
 import { PeerNetwork } from './io/peers/peer-network.js';
 import type { MediaHost, MediaHostOptions } from './io/rtmp/media-host.js';
+import { TitleShelf } from './io/titles/title-shelf.js';
 import type { TrackerServer } from './io/trackers/tracker-server.js';
 import { HttpServer } from './io/web/http-server.js';
 import { Malformed, ShoalError } from './kernel/errors.js';
 import type { Log } from './kernel/ports.js';
+import { Rng } from './kernel/rng.js';
 import { TokenBucket } from './kernel/token-bucket.js';
 import type { InfoHash, Milliseconds } from './kernel/units.js';
 import type { ChannelOutput } from './plugins/channel-output.js';
@@ -22,11 +27,17 @@ import type { ShoalConfig } from './plugins/config.js';
 import type { SwarmContext } from './plugins/live-swarm.js';
 import { PluginStack } from './plugins/plugin.js';
 import { Portal } from './plugins/portal.js';
-import { publicAddresses, publicHost } from './plugins/public-address.js';
-import { type PublishAddress, RTMP_APP, Station } from './plugins/station.js';
-import { Viewer } from './plugins/viewer.js';
+import { isWildcard, publicAddresses, publicHost, publicSeedBase } from './plugins/public-address.js';
+import type { PublishAddress, Station } from './plugins/station.js';
+import { PeerFinding } from './plugins/titles/peer-finding.js';
+import { parseTitleEntry } from './plugins/titles/title-entry.js';
+import type { TitleView } from './plugins/titles/title-view.js';
+import { FILES_TOLD_MAX } from './plugins/titles/title-words.js';
+import { Titles } from './plugins/titles/titles.js';
 import type { ChannelStatus } from './relay/endpoints/channel-status.js';
 import type { LocalChannel, WatchAddresses } from './relay/endpoints/local-channel.js';
+import { TRACE_BYTES_MAX } from './relay/trace/live-trace.js';
+import { Line } from './vod/transfer/line.js';
 
 export { readConfigFiles } from './io/files/config-file.js';
 export { createLogger } from './io/logger.js';
@@ -44,6 +55,12 @@ export interface ShoalOptions {
   /** Dotted keys that somebody set; a viewer takes any free port for those that nobody did. */
   readonly explicitKeys?: ReadonlySet<string>;
   readonly log: Log;
+}
+
+/** What only a viewer has. */
+export interface WatchOptions extends ShoalOptions {
+  /** A new file in which the live exchange is recorded, for `shoal sim --replay`. */
+  readonly tracePath?: string | undefined;
 }
 
 /** One channel in the ready report. */
@@ -64,6 +81,8 @@ export interface ReadyReport {
   /** Address of the web page. */
   readonly page: string;
   readonly channels: readonly ReadyChannel[];
+  /** Titles that are kept; absent where none are. */
+  readonly titles?: readonly TitleView[];
 }
 
 /** The figures of one channel, with its names. */
@@ -76,6 +95,7 @@ export interface ChannelReport extends ChannelStatus {
 export interface StatusReport {
   readonly event: 'status';
   readonly channels: readonly ChannelReport[];
+  readonly titles?: readonly TitleView[];
 }
 
 export interface RunningShoal {
@@ -88,6 +108,7 @@ export interface RunningShoal {
 /** Starts a station: tracker, peer port, page, RTMP host, channels, and the test card if it is on. */
 export async function startStation(options: ShoalOptions): Promise<RunningShoal> {
   const { config, log } = options;
+  const { RTMP_APP, Station: StationPlugin } = await import('./plugins/station.js');
   const stack = new PluginStack(log);
   const known = new Set<InfoHash>();
   const keys = KeyFile.open(config.dataDir, generateSeed);
@@ -110,7 +131,7 @@ export async function startStation(options: ShoalOptions): Promise<RunningShoal>
   const { trackers, peers } = publicAddresses(config, ports);
   const rtmpBase = `rtmp://${localName(config.station.rtmp.host)}:${host.port}/${RTMP_APP}`;
   const mmsBase = `mms://${localName(config.relay.mms.host)}:${mms.port}`;
-  const started = new Station({
+  const started = new StationPlugin({
     context,
     keys,
     owner,
@@ -126,17 +147,21 @@ export async function startStation(options: ShoalOptions): Promise<RunningShoal>
   });
   station = started;
   await stack.start(started);
+  const titles = config.titles.enabled
+    ? await startTitlesPlugin(options, stack, context, web, keys, { trackers, peers, known })
+    : undefined;
   const publish = (channel: LocalChannel): PublishAddress | null => started.publishAddress(channel.slug);
-  return running(web.base, () => started.channels, publish, stack);
+  return running(web.base, () => started.channels, publish, stack, titles);
 }
 
 /**
  * Joins the channel that `link` names and serves it on this machine.
  *
- * @throws ShoalError `LINK_MALFORMED`, `PORT_TAKEN`.
+ * @throws ShoalError `LINK_MALFORMED`, `PORT_TAKEN`, `TRACE_UNWRITABLE`.
  */
-export async function watchChannel(link: string, options: ShoalOptions): Promise<RunningShoal> {
+export async function watchChannel(link: string, options: WatchOptions): Promise<RunningShoal> {
   const { config, log, explicitKeys } = options;
+  const [{ RTMP_APP }, { Viewer }] = await Promise.all([import('./plugins/station.js'), import('./plugins/viewer.js')]);
   const parsed = parseLink(link);
   if (parsed instanceof Malformed) throw new ShoalError('LINK_MALFORMED', `This link cannot be used: ${parsed.reason}`);
   if (parsed.trackers.length + parsed.peers.length + config.tracker.announce.length === 0) {
@@ -144,6 +169,7 @@ export async function watchChannel(link: string, options: ShoalOptions): Promise
   }
   const portUnlessSet = (key: string, port: number): number => (explicitKeys?.has(key) ? port : 0);
   const stack = new PluginStack(log);
+  const trace = await startTrace(options, stack);
   const context = await startSwarmContext(options, stack, portUnlessSet('swarm.port', config.swarm.port));
   const web = await startWeb(options, stack, portUnlessSet('relay.http.port', config.relay.http.port), () => null);
   const mms = await startMms(config, stack, portUnlessSet('relay.mms.port', config.relay.mms.port), log);
@@ -155,6 +181,7 @@ export async function watchChannel(link: string, options: ShoalOptions): Promise
     portal: web.portal,
     mms,
     watch: (slug, works) => watchAddresses(slug, works, web.base, rtmpBase, mmsBase),
+    trace,
     onUnusable: (reason) => log.error(`The link's id is no channel that this version can play: ${reason}`),
   });
   // The swarm is joined before the RTMP host is loaded, so that the first picture does not wait for it.
@@ -175,6 +202,88 @@ export async function watchChannel(link: string, options: ShoalOptions): Promise
   );
 }
 
+/** A process that keeps titles and nothing else, for `shoal publish`, `get` and `play`. */
+export interface RunningTitles extends RunningShoal {
+  readonly titles: Titles;
+}
+
+/**
+ * Starts a library of titles: peer port, page, playback; with a tracker of its own for what is published.
+ *
+ * @throws ShoalError `TITLES_LOCKED` when another process keeps the titles of this data folder; its page is in the data.
+ */
+export async function startTitles(options: ShoalOptions, { withTracker }: { readonly withTracker: boolean }): Promise<RunningTitles> {
+  const { config, log, explicitKeys } = options;
+  const portUnlessSet = (key: string, port: number): number => (withTracker || explicitKeys?.has(key) ? port : 0);
+  const stack = new PluginStack(log);
+  const known = new Set<InfoHash>();
+  const keys = KeyFile.open(config.dataDir, generateSeed);
+  const tracker = withTracker && config.tracker.enabled ? await startTracker(config, log, stack, (id) => known.has(id)) : null;
+  const context = await startSwarmContext(options, stack, portUnlessSet('swarm.port', config.swarm.port));
+  const web = await startWeb(options, stack, portUnlessSet('relay.http.port', config.relay.http.port), () => null);
+  const ports = { swarm: context.network.port, trackerHttp: tracker?.httpPort ?? null, trackerUdp: tracker?.udpPort ?? null };
+  const titles = await startTitlesPlugin(options, stack, context, web, keys, {
+    ...publicAddresses(config, ports),
+    known,
+  });
+  const shoal = await running(
+    web.base,
+    () => [],
+    () => null,
+    stack,
+    titles,
+  );
+  return { ...shoal, titles };
+}
+
+/** What titles need of the process around them. */
+interface TitleSurroundings {
+  readonly trackers: readonly string[];
+  readonly peers: readonly string[];
+  /** What the tracker of this process tells of. */
+  readonly known: Set<InfoHash>;
+}
+
+async function startTitlesPlugin(
+  { config, log }: ShoalOptions,
+  stack: PluginStack,
+  swarm: SwarmContext,
+  web: Web,
+  keys: KeyFile,
+  { trackers, peers, known }: TitleSurroundings,
+): Promise<Titles> {
+  const lockPath = `${config.dataDir}/titles/lock.json`;
+  await startPart(
+    stack,
+    'lock of the titles',
+    async () => ProcessLock.take(lockPath, `${web.base}/`),
+    async (lock) => lock.release(),
+  );
+  const { network, uplink, downlink } = swarm;
+  const shelf = new TitleShelf(config.dataDir, parseTitleEntry, log);
+  const rng = new Rng(randomInt(2 ** 32));
+  const context = {
+    config,
+    log,
+    network,
+    uplink,
+    downlink,
+    line: new Line(),
+    shelf,
+    rng,
+    trackers,
+    peerAddresses: peers,
+    seedBase: publicSeedBase(config, web.server.port),
+    onTitle: (id: InfoHash) => void known.add(id),
+    onTitleGone: (id: InfoHash) => void known.delete(id),
+    finding: new PeerFinding({ config, network, log }),
+  };
+  const titles = new Titles({ context, server: web.server, secret: keys.ownerSeed });
+  await stack.start(titles);
+  web.portal.serveTitles(titles.library);
+  return titles;
+}
+
 /** What holds for every start of a part that is not a plugin of its own: if it fails, all before it is stopped. */
 async function startPart<Part>(
   stack: PluginStack,
@@ -193,6 +302,18 @@ async function startPart<Part>(
   return made[0] as Part;
 }
 
+/** Before all else that a viewer starts, so that it is stopped last, and has everything by then. */
+async function startTrace({ tracePath, log }: WatchOptions, stack: PluginStack): Promise<TraceFile | undefined> {
+  if (tracePath === undefined) return undefined;
+  const { TraceFile: File } = await import('./io/files/trace-file.js');
+  return startPart(
+    stack,
+    'recording',
+    async () => new File(tracePath, TRACE_BYTES_MAX, log),
+    async (file) => file.close(),
+  );
+}
+
 function startTracker(config: ShoalConfig, log: Log, stack: PluginStack, allow: (id: InfoHash) => boolean): Promise<TrackerServer> {
   const { host, port, intervalMs } = config.tracker;
   // Loaded only here: a viewer starts faster without it.
@@ -206,7 +327,8 @@ function startTracker(config: ShoalConfig, log: Log, stack: PluginStack, allow: 
 async function startSwarmContext(options: ShoalOptions, stack: PluginStack, port: number): Promise<SwarmContext> {
   const { config, log } = options;
   const { host, maxConnections, uploadBytesPerSecond, downloadBytesPerSecond } = config.swarm;
-  const start = (): Promise<PeerNetwork> => PeerNetwork.start({ host, port, maxConnections, log, hasher: nodeHasher });
+  const { encryption } = config.titles;
+  const start = (): Promise<PeerNetwork> => PeerNetwork.start({ host, port, maxConnections, log, hasher: nodeHasher, encryption });
   const network = await startPart(stack, 'peer network', start, (started) => started.stop());
   const uplink = new TokenBucket(uploadBytesPerSecond);
   const downlink = new TokenBucket(downloadBytesPerSecond);
@@ -215,6 +337,7 @@ async function startSwarmContext(options: ShoalOptions, stack: PluginStack, port
 
 interface Web {
   readonly portal: Portal;
+  readonly server: HttpServer;
   /** `http://127.0.0.1:8080` */
   readonly base: string;
 }
@@ -222,17 +345,23 @@ interface Web {
 async function startWeb(options: ShoalOptions, stack: PluginStack, port: number, publishRtmp: () => string | null): Promise<Web> {
   const { config, log } = options;
   const { host, allowedHosts } = config.relay.http;
-  const start = (): Promise<HttpServer> => HttpServer.start({ host, port, allowedHosts, log });
+  const { publicHost: outside } = config.swarm;
+  // Web seeds are asked for under this name; nobody but the operator could have set it.
+  const names = outside === 'auto' ? allowedHosts : [...allowedHosts, outside];
+  const start = (): Promise<HttpServer> => HttpServer.start({ host, port, allowedHosts: names, log });
   const server = await startPart(stack, 'web server', start, (started) => started.stop());
   const makePortal = async (): Promise<Portal> =>
     new Portal({ server, log, version: VERSION, publishRtmp, queueBytesMax: config.relay.player.queueBytesMax });
   const portal = await startPart(stack, 'portal', makePortal, async (started) => started.stop());
-  return { portal, base: `http://${localName(host)}:${server.port}` };
+  return { portal, server, base: `http://${localName(host)}:${server.port}` };
 }
 
 function startMms(config: ShoalConfig, stack: PluginStack, port: number, log: Log): Promise<MmsServer> {
   const { mms, player } = config.relay;
-  const start = (): Promise<MmsServer> => MmsServer.start({ host: mms.host, port, log, queueBytesMax: player.queueBytesMax });
+  const start = async (): Promise<MmsServer> => {
+    const { MmsServer: Server } = await import('./io/mms/mms-server.js');
+    return Server.start({ host: mms.host, port, log, queueBytesMax: player.queueBytesMax });
+  };
   return startPart(stack, 'MMS server', start, (server) => server.stop());
 }
 
@@ -246,10 +375,6 @@ function startHost(stack: PluginStack, hostOptions: MediaHostOptions): Promise<M
 function localName(host: string): string {
   if (isWildcard(host)) return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
-}
-
-function isWildcard(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
 }
 
 function watchAddresses(
@@ -275,6 +400,7 @@ async function running(
   channels: () => readonly (LocalChannel & { readonly output: ChannelOutput })[],
   publish: (channel: LocalChannel) => PublishAddress | null,
   stack: PluginStack,
+  titles?: Titles,
 ): Promise<RunningShoal> {
   await Promise.all(channels().map(({ output }) => output.whenKnown(KNOWN_MS)));
   const ready = channels().map((channel) => {
@@ -282,10 +408,11 @@ async function running(
     return { id, name, link, shoalLink, publish: publish(channel), watch: channel.watch() };
   });
   return {
-    ready: { event: 'ready', page: `${base}/`, channels: ready },
+    ready: { event: 'ready', page: `${base}/`, channels: ready, ...(titles ? { titles: titles.library.list() } : {}) },
     status: () => ({
       event: 'status',
       channels: channels().map((channel) => ({ id: channel.id, name: channel.name, ...channel.status() })),
+      ...(titles ? { titles: titles.library.list({ filesMax: FILES_TOLD_MAX }) } : {}),
     }),
     stop: () => stack.stop(),
   };

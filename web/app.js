@@ -6,6 +6,7 @@ import { formatDelay, formatRate, formatSeconds, formatShare, Sparkline } from '
 import { canPlayFlv, Player } from '/player.js';
 import { showPublishers } from '/publisher-panel.js';
 import { notesOf } from '/publishers.js';
+import { isTitlesAddress, leaveTitles, refreshTitles, setTitlesThere, startTitles } from '/titles.js';
 
 const POLL_EVERY_MS = 1000;
 
@@ -25,6 +26,7 @@ const cards = new Map();
 let channels = [];
 let shown = null;
 let kindChosen = null;
+let isTitlesShown = false;
 
 /** Polling stands still while nobody looks. */
 async function poll() {
@@ -37,7 +39,9 @@ async function refresh() {
     const [list, self] = await Promise.all([readJson('/api/channels'), readJson('/api/status')]);
     byId('offline').hidden = true;
     channels = list.channels;
+    setTitlesThere(self.titles !== null);
     showAll(self);
+    if (isTitlesShown) await refreshTitles();
   } catch {
     byId('offline').hidden = false;
   }
@@ -50,14 +54,42 @@ async function readJson(path) {
 }
 
 function showAll(self) {
-  byId('watch').hidden = channels.length === 0;
-  byId('empty').hidden = channels.length > 0;
-  const players = channels.reduce((sum, { status }) => sum + status.players, 0);
-  byId('summary').textContent = channels.length === 0 ? '' : `${count(channels.length, 'channel')} · ${count(players, 'player')}`;
+  showSections(self);
+  byId('titles').hidden = !isTitlesShown;
+  byId('watch').hidden = isTitlesShown || channels.length === 0;
+  byId('empty').hidden = isTitlesShown || channels.length > 0;
   for (const channel of channels) sample(channel);
   showCards();
-  if (channels.length === 0) showEmpty(self);
+  if (isTitlesShown) leaveChannel();
+  else if (channels.length === 0) showEmpty(self);
   else showChannel(chosen());
+}
+
+/** Channels, or titles: what the address says; whoever has titles and no channels begins with titles. */
+function showSections({ titles }) {
+  const wasShown = isTitlesShown;
+  const isUnsaid = location.hash === '' || location.hash === '#';
+  isTitlesShown = titles !== null && (isTitlesAddress() || (isUnsaid && titles > 0 && channels.length === 0));
+  if (wasShown && !isTitlesShown) leaveTitles();
+  byId('sections').hidden = titles === null;
+  for (const [id, isCurrent] of [
+    ['to-live', !isTitlesShown],
+    ['to-titles', isTitlesShown],
+  ]) {
+    if (isCurrent) byId(id).setAttribute('aria-current', 'page');
+    else byId(id).removeAttribute('aria-current');
+  }
+  const players = channels.reduce((sum, { status }) => sum + status.players, 0);
+  const parts = channels.length === 0 ? [] : [count(channels.length, 'channel'), count(players, 'player')];
+  if (titles > 0) parts.push(count(titles, 'title'));
+  byId('summary').textContent = parts.join(' · ');
+}
+
+/** Nobody wants to hear a channel while looking at a title. */
+function leaveChannel() {
+  if (shown === null) return;
+  shown = null;
+  player.close();
 }
 
 function count(number, noun) {
@@ -213,7 +245,14 @@ byId('unmute').addEventListener('click', () => {
   video.focus();
 });
 video.addEventListener('volumechange', showUnmute);
-addEventListener('hashchange', () => channels.length > 0 && showChannel(chosen()));
+addEventListener('hashchange', refresh);
+byId('skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  const main = isTitlesShown ? byId('titles') : byId('stage');
+  main.focus();
+  main.scrollIntoView();
+});
+startTitles();
 document.addEventListener('visibilitychange', () => !document.hidden && refresh());
 for (const input of document.querySelectorAll('input[name=kind]')) {
   input.addEventListener('change', () => {

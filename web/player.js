@@ -35,18 +35,34 @@ const FLV_CONFIG = {
   lazyLoad: false,
   autoCleanupSourceBuffer: true,
   liveSync: true,
-  liveSyncTargetLatency: 1.6,
-  liveSyncMaxLatency: 2.6,
-  liveSyncPlaybackRate: 1.1,
   liveBufferLatencyChasing: true,
-  liveBufferLatencyMaxLatency: 8,
-  liveBufferLatencyMinRemain: 1.6,
 };
+
+/** How mpegts.js keeps the reserve that the viewing mode asks for. */
+function flvPacing({ targetMs, maxMs, rateMax, jumpMs }) {
+  return {
+    liveSyncTargetLatency: targetMs / 1000,
+    liveSyncMaxLatency: maxMs / 1000,
+    liveSyncPlaybackRate: rateMax,
+    liveBufferLatencyMaxLatency: jumpMs / 1000,
+    liveBufferLatencyMinRemain: targetMs / 1000,
+  };
+}
+
+/** hls.js counts from the end of the playlist, which has segments of a second and more: a second of distance goes with any reserve. */
+function hlsPacing({ targetMs, rateMax, jumpMs }) {
+  return {
+    liveSyncDuration: 1 + targetMs / 1000,
+    liveMaxLatencyDuration: 2 + jumpMs / 1000,
+    maxLiveSyncPlaybackRate: rateMax,
+    enableWorker: true,
+  };
+}
 
 const scripts = new Map();
 
 /** Loads a classic script once; both libraries are large, and a page needs one of them. */
-function loadScript(path) {
+export function loadScript(path) {
   if (!scripts.has(path)) {
     const loading = new Promise((resolve, reject) => {
       const script = document.createElement('script');
@@ -203,7 +219,10 @@ async function openFlv(video, channel, attempt, fail) {
   // A proxy may not let WebSockets through, so every second attempt goes over plain HTTP.
   const scheme = attempt % 2 === 0 ? location.protocol.replace('http', 'ws') : location.protocol;
   const url = `${scheme}//${location.host}/live/${channel.slug}.flv`;
-  const player = mpegts.createPlayer({ type: 'flv', isLive: true, url, cors: true }, FLV_CONFIG);
+  const player = mpegts.createPlayer(
+    { type: 'flv', isLive: true, url, cors: true },
+    { ...FLV_CONFIG, ...flvPacing(channel.status.pacing) },
+  );
   player.on(mpegts.Events.ERROR, (type, detail) => {
     const codecRefused = type === mpegts.ErrorTypes.MEDIA_ERROR && detail !== mpegts.ErrorDetails.MEDIA_FORMAT_ERROR;
     fail(codecRefused && detail === mpegts.ErrorDetails.MEDIA_CODEC_UNSUPPORTED);
@@ -219,7 +238,7 @@ async function openHls(video, channel, fail) {
   await loadScript('/vendor/hls.js');
   const { Hls } = window;
   if (!Hls.isSupported()) return openNativeHls(video, url, fail);
-  const player = new Hls({ liveSyncDurationCount: 2, liveMaxLatencyDurationCount: 6, maxLiveSyncPlaybackRate: 1.1, enableWorker: true });
+  const player = new Hls(hlsPacing(channel.status.pacing));
   player.on(Hls.Events.ERROR, (_event, data) => {
     if (data.fatal) fail(data.response?.code === 415 || data.details === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR);
   });

@@ -10,11 +10,11 @@ import { nodeHasher } from '../io/crypto.js';
 import { sameBytes } from '../kernel/bytes.js';
 import { Malformed } from '../kernel/errors.js';
 import type { Log } from '../kernel/ports.js';
-import type { Milliseconds } from '../kernel/units.js';
+import type { Bytes, Milliseconds } from '../kernel/units.js';
 import { AsfKeyDetector } from '../media/asf-key-detector.js';
 import { parseAsfPacket } from '../media/asf-packet.js';
 import { type AsfRecord, decodeAsfWindow, RECORD_HEAD_BYTES } from '../media/asf-window.js';
-import { decodeTags, FlvParser, type FlvTag } from '../media/flv.js';
+import { decodeTags, encodedTagBytes, FlvParser, type FlvTag } from '../media/flv.js';
 import { type MmshChunk, MmshChunkReader } from '../media/mmsh-chunk.js';
 import { AsfFeed } from '../relay/endpoints/asf-feed.js';
 import { AsfToFlv } from '../relay/endpoints/asf-to-flv.js';
@@ -29,6 +29,8 @@ export interface DeliveredWindow {
   readonly discontinuity: boolean;
   readonly bytes: Uint8Array;
   readonly keyMarks: readonly { readonly offsetBytes: number }[];
+  /** Where in `bytes` something is missing right before; none as a rule. */
+  readonly lossOffsets?: readonly Bytes[];
 }
 
 export interface ChannelOutputOptions {
@@ -155,12 +157,19 @@ export class ChannelOutput {
     this.#onKnown?.();
   }
 
-  #pushFlvWindow({ number, discontinuity, bytes }: DeliveredWindow): void {
+  #pushFlvWindow({ number, discontinuity, bytes, lossOffsets }: DeliveredWindow): void {
     if (discontinuity) this.flv.discontinuity();
     const tags = decodeTags(bytes);
     // The owner signed these bytes, so only a faulty publisher gets here; the window is worth nothing then.
     if (tags instanceof Malformed) return this.#options.log.warn(`window ${number} is unreadable: ${tags.reason}`);
-    for (const tag of tags) this.flv.push(tag);
+    const losses = new Set(lossOffsets);
+    let offsetBytes = 0;
+    for (const tag of tags) {
+      if (losses.has(offsetBytes)) this.flv.loss();
+      this.flv.push(tag);
+      offsetBytes += encodedTagBytes(tag);
+    }
+    if (losses.has(offsetBytes)) this.flv.loss();
   }
 
   #pushAsfWindow(window: DeliveredWindow): void {
@@ -169,11 +178,15 @@ export class ChannelOutput {
     if (!this.#epochId || !sameBytes(decoded.epochId, this.#epochId)) return this.#hold(window);
     if (window.discontinuity) this.discontinuity();
     const keyOffsets = new Set(window.keyMarks.map((mark) => mark.offsetBytes));
+    const losses = new Set(window.lossOffsets);
     let offsetBytes = decoded.epochId.length;
     for (const record of decoded.records) {
+      // Players of ASF conceal what is missing. What is made of it goes to others, too.
+      if (losses.has(offsetBytes)) this.flv.loss();
       this.#pushRecord(record, keyOffsets.has(offsetBytes));
       offsetBytes += RECORD_HEAD_BYTES + record.payload.length;
     }
+    if (losses.has(offsetBytes)) this.flv.loss();
   }
 
   #pushRecord({ locationId, payload }: AsfRecord, key: boolean): void {

@@ -86,6 +86,7 @@ export function progressLine(name: string, status: ChannelStatus): string {
     parts.push(status.shareFromPeers === 0 ? 'all from the station' : `${Math.round(status.shareFromPeers * 100)} % from peers`);
   if (status.delayMs !== null) parts.push(`delay ${(status.delayMs / 1000).toFixed(1)} s`);
   if (status.holes > 0) parts.push(`${status.holes} windows missed`);
+  if (status.inPart > 0) parts.push(`${status.inPart} in part`);
   return parts.join(' · ');
 }
 

@@ -6,24 +6,28 @@
  */
 import { randomInt } from 'node:crypto';
 import { type ChannelDescriptor, decodeDescriptor } from '../ingest/channel.js';
+import type { PeerInfo } from '../io/peers/peer-info.js';
 import type { PeerNetwork } from '../io/peers/peer-network.js';
-import type { PeerInfo, Swarm } from '../io/peers/swarm.js';
+import type { Swarm } from '../io/peers/swarm.js';
 import { systemClock } from '../io/system-clock.js';
 import { TrackerClient } from '../io/trackers/tracker-client.js';
 import type { Connection } from '../kernel/connection.js';
 import { Engine } from '../kernel/engine.js';
-import { Malformed } from '../kernel/errors.js';
+import { invariant, Malformed } from '../kernel/errors.js';
 import type { Hasher, Log, Signer, Verifier } from '../kernel/ports.js';
-import { Rng } from '../kernel/rng.js';
 import type { TokenBucket } from '../kernel/token-bucket.js';
 import type { InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
 import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
 import type { Certificate } from '../relay/exchange/certificate.js';
 import { type LiveCommand, type LiveEvent, LiveExchange, type LiveTimer } from '../relay/exchange/live-exchange.js';
-import { type LiveMessage, liveCodec } from '../relay/exchange/live-message.js';
-import { BUFFER_BYTES, GIVE_UP_MS, type LiveParameters, SILENT_MS } from '../relay/exchange/live-parameters.js';
+import { LIVE_VERSION, type LiveMessage, liveCodec } from '../relay/exchange/live-message.js';
+import type { SecondStageCause } from '../relay/exchange/second-stage.js';
 import type { Outlook } from '../relay/exchange/swarm-outlook.js';
+import { pacingOf } from '../relay/exchange/viewing-mode.js';
+import { exchangeOptions, type TraceOrigin } from '../relay/trace/trace-origin.js';
+import { TraceRecorder, type TraceSink } from '../relay/trace/trace-recorder.js';
 import type { ShoalConfig } from './config.js';
+import { exchangeParameters } from './exchange-parameters.js';
 import { openSigner } from './open-channel.js';
 import { PublisherRecord } from './publisher-record.js';
 import { TrafficMeter } from './traffic-meter.js';
@@ -54,12 +58,21 @@ export interface LiveSwarmOptions {
   readonly onDescriptor?: (descriptor: ChannelDescriptor) => void;
   /** The id belongs to something that is no live channel of ours. */
   readonly onUnusable?: (reason: string) => void;
+  /** Where to record what the exchange is told and does; for viewers, because a publisher's begins with a private key. */
+  readonly trace?: TraceSink | undefined;
 }
 
 const EXTENSION = 'shoal_live';
 const SAMPLE_MS: Milliseconds = 1_000;
 /** No media for this long: the channel is not live. Longer than the encoders' usual hiccups, shorter than a person's patience. */
 const LIVE_MS: Milliseconds = 5_000;
+const SECOND_STAGE_WORDS: Readonly<Record<SecondStageCause, string>> = {
+  expired: 'these have gone on without this viewer',
+  orphaned: 'too few of these are left that send anything',
+  stranded: 'none of these has anything of the channel',
+  stuck: 'these go on, and what comes next does not come',
+};
+
 export class LiveSwarm {
   readonly #context: SwarmContext;
   readonly #options: LiveSwarmOptions;
@@ -70,10 +83,13 @@ export class LiveSwarm {
   readonly #trackers: TrackerClient;
   readonly #sampler: NodeJS.Timeout;
   #exchange: LiveExchange | undefined;
+  #recorder: TraceRecorder | undefined;
   #engine: Engine<LiveMessage, LiveCommand, LiveEvent, LiveTimer> | undefined;
   #lastMediaMs: Milliseconds | undefined;
   /** Times of the last delivered delays, so that one odd window does not make the figure jump. */
   #delayMs: Milliseconds | null = null;
+  /** The last cause of looking for others, until media came. */
+  #searchCause: SecondStageCause | undefined;
 
   constructor(context: SwarmContext, options: LiveSwarmOptions) {
     this.#context = context;
@@ -111,6 +127,13 @@ export class LiveSwarm {
     this.#engine?.command(command);
   }
 
+  /** Whoever waits for a channel that is not on the air looks for others every ten seconds, maybe all night: that is said once. */
+  #tellSecondStage(cause: SecondStageCause): void {
+    const isNews = cause !== 'stranded' || this.#searchCause !== cause;
+    this.#searchCause = cause;
+    this.#log[isNews ? 'info' : 'debug'](`looking for other neighbours: ${SECOND_STAGE_WORDS[cause]}`);
+  }
+
   /** Two publishers show different content under one number; the first one is followed here. */
   noteConflict(number: WindowNumber, publishers: readonly [Uint8Array, Uint8Array]): void {
     this.#record.noteConflict(number, publishers, systemClock.nowMs());
@@ -134,6 +157,7 @@ export class LiveSwarm {
   async stop(): Promise<void> {
     clearInterval(this.#sampler);
     this.#engine?.stop();
+    this.#recorder?.stop();
     await Promise.all([this.#trackers.stop(), this.#swarm.leave()]);
   }
 
@@ -160,6 +184,8 @@ export class LiveSwarm {
       delayMs: publisher || this.#delayMs === null ? null : Math.round(this.#delayMs),
       windowsDelivered: figures?.windowsDelivered ?? 0,
       holes: figures?.windowsSkipped ?? 0,
+      inPart: figures?.windowsInPart ?? 0,
+      pacing: pacingOf(this.#context.config.live.mode),
       timeouts: figures?.firstTimeouts ?? 0,
       players,
       publishers: this.#record.publishers(nowMs),
@@ -176,25 +202,32 @@ export class LiveSwarm {
     const descriptor = decodeDescriptor(bytes);
     if (descriptor instanceof Malformed) return this.#options.onUnusable?.(descriptor.reason);
     const { hasher, verifier, uplink, downlink, config } = this.#context;
-    this.#exchange = new LiveExchange({
+    const origin: TraceOrigin = {
+      liveVersion: LIVE_VERSION,
       channel: this.#options.id,
       owner: descriptor.owner ?? openSigner(bytes).publicKey,
-      parameters: parametersOf(config, descriptor),
-      hasher,
-      verifier,
+      container: descriptor.container,
+      rngSeed: randomInt(0x1_0000_0000),
+      upBytesPerSecond: uplink.bytesPerSecond,
+      downBytesPerSecond: downlink.bytesPerSecond,
+      parameters: { ...exchangeParameters(config), windowMs: descriptor.windowMs, pieceBytes: descriptor.pieceBytes },
+    };
+    const recorder = this.#startRecorder(origin);
+    const wallClockMs = recorder ? () => recorder.wallClockMs() : () => Date.now();
+    this.#exchange = new LiveExchange({
+      ...exchangeOptions(origin, { hasher, verifier, wallClockMs }),
       ...(this.#options.signer ? { signer: this.#options.signer } : {}),
       ...(this.#options.certificate ? { certificate: this.#options.certificate } : {}),
-      wallClockMs: () => Date.now(),
-      rng: new Rng(randomInt(0x1_0000_0000)),
       uplink,
       downlink,
     });
     this.#engine = new Engine({
       protocol: this.#exchange,
-      codec: liveCodec,
+      codec: recorder?.codec ?? liveCodec,
+      ...(recorder ? { onTrace: (step, nowMs) => recorder.note(step, nowMs) } : {}),
       clock: systemClock,
       onEvent: (event) => this.#onEvent(event),
-      onConnect: (want) => this.#swarm?.want(want),
+      onConnect: (want) => this.#lookFor(want),
       onTraffic: (direction, message, sizeBytes) => this.#meter.count(direction, message, sizeBytes),
       onDisconnect: (connection, reason) => {
         const log = reason.kind === 'misbehaved' ? this.#log.warn : this.#log.debug;
@@ -206,13 +239,33 @@ export class LiveSwarm {
     if (this.#swarm) this.#engine.command({ kind: 'start' });
   }
 
+  #startRecorder(origin: TraceOrigin): TraceRecorder | undefined {
+    const { trace: sink, signer } = this.#options;
+    if (!sink) return undefined;
+    invariant(signer === undefined, 'What is recorded holds no private key.');
+    this.#recorder = new TraceRecorder({ origin, sink, hasher: this.#context.hasher, wallClockMs: () => Date.now() });
+    return this.#recorder;
+  }
+
+  /** Dials whom it knows, and asks the trackers for more when those are not enough. */
+  #lookFor(want: number): void {
+    if (!this.#swarm) return;
+    this.#swarm.want(want);
+    const { targetConnections } = this.#context.config.swarm;
+    // To try one more is no reason to bother trackers.
+    const { connectionCount } = this.#swarm;
+    if (connectionCount < targetConnections || want - connectionCount > 1) this.#trackers?.announceNow();
+  }
+
   #onEvent(event: LiveEvent): void {
     if (event.kind === 'window') {
       this.#lastMediaMs = systemClock.nowMs();
+      this.#searchCause = undefined;
       this.#record.noteWindow(event.publisher, this.#lastMediaMs);
       this.#delayMs = this.#delayMs === null ? event.delayMs : this.#delayMs + (event.delayMs - this.#delayMs) / 4;
     }
     if (event.kind === 'conflict') this.noteConflict(event.number, event.publishers);
+    if (event.kind === 'second-stage') this.#tellSecondStage(event.cause);
     if (event.kind === 'clock-doubt') {
       const [from, until, now] = [event.certificate.fromMs, event.certificate.untilMs, event.wallMs].map((ms) =>
         new Date(ms).toISOString(),
@@ -245,17 +298,4 @@ export class LiveSwarm {
       announceStats: () => ({ uploadedBytes: this.#meter.totals('up').total, downloadedBytes: this.#meter.totals('down').total }),
     });
   }
-}
-
-function parametersOf(config: ShoalConfig, descriptor: ChannelDescriptor): LiveParameters {
-  const { windowMs, pieceBytes } = descriptor;
-  return {
-    ...config.live,
-    windowMs,
-    pieceBytes,
-    bufferBytes: BUFFER_BYTES,
-    targetNeighbours: config.swarm.targetConnections,
-    silentMs: SILENT_MS,
-    giveUpMs: GIVE_UP_MS,
-  };
 }

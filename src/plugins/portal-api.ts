@@ -4,6 +4,22 @@
 import type { AlignmentStatus, ChannelStatus, ConflictStatus, PublisherStatus } from '../relay/endpoints/channel-status.js';
 import type { LocalChannel, WatchAddresses } from '../relay/endpoints/local-channel.js';
 import type { FeedTracks } from '../relay/endpoints/tag-feed.js';
+import type { Pacing } from '../relay/exchange/viewing-mode.js';
+import {
+  AMOUNT,
+  COUNT,
+  closed,
+  described,
+  type FieldsOf,
+  FLAG,
+  json,
+  named,
+  OPTIONAL_TEXT,
+  optional,
+  type Schema,
+  TEXT,
+} from './open-api.js';
+import { TITLE_PATHS, TITLE_SCHEMAS } from './titles/titles-document.js';
 
 /** One channel as `/api/channels` tells it. */
 export interface ChannelView {
@@ -27,38 +43,13 @@ export interface PortalView {
   readonly players: number;
   /** Where an encoder publishes, without the key; null when this process takes no publishers. */
   readonly publishRtmp: string | null;
+  /** Titles in the library; null when this process keeps none. */
+  readonly titles: number | null;
 }
 
 export function viewChannel(channel: LocalChannel): ChannelView {
   const { id, slug, name, link, shoalLink, container, feed } = channel;
   return { id, slug, name, link, shoalLink, container, tracks: feed.tracks, watch: channel.watch(), status: channel.status() };
-}
-
-type Schema = Readonly<Record<string, unknown>>;
-
-const TEXT: Schema = { type: 'string' };
-const OPTIONAL_TEXT: Schema = { type: ['string', 'null'] };
-const FLAG: Schema = { type: 'boolean' };
-const COUNT: Schema = { type: 'integer', minimum: 0 };
-const AMOUNT: Schema = { type: 'number', minimum: 0 };
-
-/** An object whose properties are all there and the only ones. */
-function closed(properties: Readonly<Record<string, Schema>>, description?: string): Schema {
-  const shape = { type: 'object', properties, required: Object.keys(properties), additionalProperties: false };
-  return description === undefined ? shape : { ...shape, description };
-}
-
-function named(name: string): Schema {
-  return { $ref: `#/components/schemas/${name}` };
-}
-
-function described(schema: Schema, description: string): Schema {
-  return { ...schema, description };
-}
-
-/** The same, or null. */
-function optional(schema: Schema): Schema {
-  return { ...schema, type: [schema['type'], 'null'] };
 }
 
 const TRAFFIC = closed(
@@ -68,9 +59,6 @@ const TRAFFIC = closed(
 
 const KEY: Schema = { type: 'string', pattern: '^[0-9a-f]{64}$' };
 const OPTIONAL_KEY: Schema = { ...KEY, type: ['string', 'null'] };
-
-/** The compiler holds each of the following equal to its type. */
-type FieldsOf<Shape> = Readonly<Record<keyof Shape, Schema>>;
 
 const PUBLISHER: FieldsOf<PublisherStatus> = {
   key: described(KEY, 'Its public key, hex.'),
@@ -87,6 +75,13 @@ const ALIGNMENT: FieldsOf<AlignmentStatus> = {
   state: { enum: ['waiting', 'looking', 'leading', 'aligned', 'standby'] },
   detail: described(TEXT, 'Why, in words.'),
   offsetMs: { type: 'number', description: "How far the source's times are moved to be those of the channel." },
+};
+
+const PACING: FieldsOf<Pacing> = {
+  targetMs: described(AMOUNT, 'Media to keep in reserve.'),
+  maxMs: described(AMOUNT, 'With more than this a player should play faster until it is at the target.'),
+  rateMax: described(AMOUNT, 'How much faster at most.'),
+  jumpMs: described(AMOUNT, 'With more than this it should jump.'),
 };
 
 const STATUS_FIELDS: FieldsOf<ChannelStatus> = {
@@ -110,6 +105,8 @@ const STATUS_FIELDS: FieldsOf<ChannelStatus> = {
   },
   windowsDelivered: COUNT,
   holes: described(COUNT, 'Windows given up and jumped over.'),
+  inPart: described(COUNT, 'Windows that lacked something when they were handed on; the picture stood still until the next key frame.'),
+  pacing: closed(PACING, 'For players that can change their speed.'),
   timeouts: described(COUNT, 'Requests that ran into the one-shot timeout.'),
   players: described(COUNT, 'Local players of all kinds right now.'),
   publishers: { type: 'array', items: closed(PUBLISHER), description: 'Whose signatures the played windows carried; empty for a station.' },
@@ -140,14 +137,18 @@ const CHANNEL = closed({
   status: named('ChannelStatus'),
 });
 
-const PORTAL = closed({ version: TEXT, uptimeSeconds: AMOUNT, channels: COUNT, players: COUNT, publishRtmp: OPTIONAL_TEXT });
+const PORTAL_FIELDS: FieldsOf<PortalView> = {
+  version: TEXT,
+  uptimeSeconds: AMOUNT,
+  channels: COUNT,
+  players: COUNT,
+  publishRtmp: OPTIONAL_TEXT,
+  titles: described(optional(COUNT), 'Titles in the library; null when this process keeps none, and has no routes for them.'),
+};
+const PORTAL = closed(PORTAL_FIELDS);
 const FAULT = closed({ error: closed({ code: TEXT, message: TEXT }) });
 
 const CHANNEL_ID = { name: 'id', in: 'path', required: true, schema: { type: 'string' }, description: 'Channel id, 40 hex digits.' };
-
-function json(description: string, schema: Schema): Schema {
-  return { description, content: { 'application/json': { schema } } };
-}
 
 const UNKNOWN_CHANNEL = json('There is no such channel here.', named('Fault'));
 
@@ -155,7 +156,12 @@ const UNKNOWN_CHANNEL = json('There is no such channel here.', named('Fault'));
 export function openApiDocument(version: string): Schema {
   return {
     openapi: '3.1.0',
-    info: { title: 'Shoal', version, summary: 'Channels of this machine and how they do.', license: { name: 'MIT', identifier: 'MIT' } },
+    info: {
+      title: 'Shoal',
+      version,
+      summary: 'Channels and titles of this machine and how they do.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
     paths: {
       '/api/channels': {
         get: {
@@ -186,6 +192,7 @@ export function openApiDocument(version: string): Schema {
           },
         },
       },
+      ...TITLE_PATHS,
       '/api/status': {
         get: { operationId: 'readStatus', summary: 'This process', responses: { 200: json('Figures of the process.', named('Portal')) } },
       },
@@ -200,6 +207,6 @@ export function openApiDocument(version: string): Schema {
         },
       },
     },
-    components: { schemas: { Channel: CHANNEL, ChannelStatus: STATUS, Traffic: TRAFFIC, Portal: PORTAL, Fault: FAULT } },
+    components: { schemas: { Channel: CHANNEL, ChannelStatus: STATUS, Traffic: TRAFFIC, Portal: PORTAL, Fault: FAULT, ...TITLE_SCHEMAS } },
   };
 }

@@ -12,6 +12,8 @@ import type { Log } from '../kernel/ports.js';
 import type { Bytes, InfoHash } from '../kernel/units.js';
 import type { LocalChannel } from '../relay/endpoints/local-channel.js';
 import { openApiDocument, type PortalView, viewChannel } from './portal-api.js';
+import type { TitleLibraryPort } from './titles/title-view.js';
+import { mountTitles, type TitlesApiOptions } from './titles/titles-api.js';
 
 export interface PortalOptions {
   readonly server: HttpServer;
@@ -40,6 +42,18 @@ const SLUG = /^[A-Za-z0-9_-]+$/;
 const FLV_PATH = /^\/live\/([A-Za-z0-9_-]+)\.flv$/;
 /** The compiled file lies in dist/src/plugins, three folders below the package. */
 const PACKAGE_ROOT = new URL('../../../', import.meta.url);
+/** Parts of the page that show titles. */
+const TITLE_SCRIPTS = [
+  'titles',
+  'title-adding',
+  'title-detail',
+  'title-files',
+  'title-player',
+  'title-removal',
+  'title-words',
+  'piece-map',
+  'subtitle-choice',
+];
 const SCRIPT_TYPE = 'text/javascript; charset=utf-8';
 /** The page is small and may change with an update; libraries change only with their version. */
 const PAGE_CACHE = 'no-cache';
@@ -49,6 +63,7 @@ export class Portal {
   readonly #options: PortalOptions;
   readonly #mounted = new Map<string, Mounted>();
   readonly #sockets: WebSocketServer;
+  #library: TitleLibraryPort | undefined;
 
   constructor(options: PortalOptions) {
     this.#options = options;
@@ -56,6 +71,12 @@ export class Portal {
     this.#mountPage();
     this.#mountApi();
     this.#mountLive();
+  }
+
+  /** Tells of titles from now on. Until then the page has none, and there are no routes for them. Called once. */
+  serveTitles(library: TitleLibraryPort, options?: TitlesApiOptions): void {
+    this.#library = library;
+    mountTitles(this.#options.server, library, options);
   }
 
   /** Where a channel of this slug is served, whether it is there yet or not. */
@@ -102,6 +123,8 @@ export class Portal {
       page('/figures.js', 'figures.js', SCRIPT_TYPE),
       page('/publishers.js', 'publishers.js', SCRIPT_TYPE),
       page('/publisher-panel.js', 'publisher-panel.js', SCRIPT_TYPE),
+      ...TITLE_SCRIPTS.map((name) => page(`/${name}.js`, `${name}.js`, SCRIPT_TYPE)),
+      page('/titles.css', 'titles.css', 'text/css; charset=utf-8'),
       page('/icon.svg', 'icon.svg', 'image/svg+xml'),
       vendor('/vendor/mpegts.js', 'mpegts.js'),
       vendor('/vendor/hls.js', 'hls.js/dist/hls.light.min.js'),
@@ -152,7 +175,14 @@ export class Portal {
   #viewSelf(): PortalView {
     const { version, publishRtmp } = this.#options;
     const players = [...this.#mounted.values()].reduce((sum, mounted) => sum + playersOf(mounted), 0);
-    return { version, uptimeSeconds: Math.round(process.uptime()), channels: this.#mounted.size, players, publishRtmp: publishRtmp() };
+    return {
+      version,
+      uptimeSeconds: Math.round(process.uptime()),
+      channels: this.#mounted.size,
+      players,
+      publishRtmp: publishRtmp(),
+      titles: this.#library?.count ?? null,
+    };
   }
 }
 

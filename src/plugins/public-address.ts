@@ -24,6 +24,18 @@ export function publicHost({ swarm }: ShoalConfig): string {
   return isLoopback(swarm.host) ? swarm.host : ownAddress();
 }
 
+/**
+ * Where other machines fetch files by HTTP, as `http://192.0.2.7:8080/seed/`; null when the web server can be reached from this machine alone.
+ * A name in `swarm.publicHost` counts for the web server too.
+ */
+export function publicSeedBase(config: ShoalConfig, port: number): string | null {
+  const { host } = config.relay.http;
+  if (isLoopback(host)) return null;
+  const outside = config.swarm.publicHost !== 'auto' ? config.swarm.publicHost : isWildcard(host) ? ownAddress() : host;
+  if (isLoopback(outside)) return null;
+  return `http://${outside.includes(':') ? `[${outside}]` : outside}:${port}/seed/`;
+}
+
 export function publicAddresses(config: ShoalConfig, { swarm, trackerHttp, trackerUdp }: PublicPorts): PublicAddresses {
   const outside = publicHost(config);
   const host = isLoopback(config.tracker.host) ? config.tracker.host : outside;
@@ -35,6 +47,10 @@ export function publicAddresses(config: ShoalConfig, { swarm, trackerHttp, track
     ],
     peers: swarm ? [`${outside}:${swarm}`] : [],
   };
+}
+
+export function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }
 
 /** As the configuration has it, for a command that runs beside the station. A port of 0 is any free one, so there it is left out. */

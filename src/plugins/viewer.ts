@@ -13,6 +13,7 @@ import type { ChannelStatus } from '../relay/endpoints/channel-status.js';
 import type { LocalChannel, WatchAddresses } from '../relay/endpoints/local-channel.js';
 import type { TagFeed } from '../relay/endpoints/tag-feed.js';
 import type { LiveEvent } from '../relay/exchange/live-exchange.js';
+import type { TraceSink } from '../relay/trace/trace-recorder.js';
 import type { ChannelOutput, Container } from './channel-output.js';
 import { slugOf } from './channel-slug.js';
 import { LiveSwarm, type SwarmContext } from './live-swarm.js';
@@ -28,6 +29,8 @@ export interface ViewerOptions {
   readonly portal: Portal;
   readonly mms: MmsServer;
   readonly watch: (slug: string, works: ChannelOutput['works']) => WatchAddresses;
+  /** Where the live exchange is recorded. */
+  readonly trace?: TraceSink | undefined;
   /** The id turned out to be no channel that this version can play. */
   readonly onUnusable: (reason: string) => void;
 }
@@ -67,6 +70,7 @@ export class Viewer implements LocalChannel, Plugin, Endpoints {
       onEvent: (event) => this.#onEvent(event),
       onDescriptor: ({ container }) => this.#begin(container),
       onUnusable: options.onUnusable,
+      trace: options.trace,
     });
   }
 
@@ -124,7 +128,7 @@ export class Viewer implements LocalChannel, Plugin, Endpoints {
 
   #onEvent(event: LiveEvent): void {
     if (event.kind === 'metadata') return this.#describe(event.metadata);
-    if (event.kind === 'window') return this.output.pushWindow({ ...event.manifest, bytes: event.bytes });
+    if (event.kind === 'window') return this.output.pushWindow({ ...event.manifest, bytes: event.bytes, lossOffsets: event.lossOffsets });
     if (event.kind !== 'skipped') return;
     this.#options.context.log.warn(`windows ${event.from} to ${event.to - 1} could not be had in time and were skipped`);
     this.output.discontinuity();

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PublisherNews, progressLine, stationInstructions } from '../../../src/plugins/instructions.js';
 import type { ChannelStatus } from '../../../src/relay/endpoints/channel-status.js';
+import { pacingOf } from '../../../src/relay/exchange/viewing-mode.js';
 
 const NO_BYTES = { media: 0, manifest: 0, map: 0, request: 0, control: 0, total: 0 };
 const WAITING: ChannelStatus = {
@@ -18,6 +19,8 @@ const WAITING: ChannelStatus = {
   delayMs: null,
   windowsDelivered: 0,
   holes: 0,
+  inPart: 0,
+  pacing: pacingOf('balanced'),
   timeouts: 0,
   players: 0,
   publishers: [],
