@@ -1,6 +1,7 @@
 /** Two and three real peers on loopback: metadata, peer exchange, bans, limits and double connections. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { TURNED_AWAY_MAX } from '../../src/io/peers/swarm.js';
 import { extendedFrame, HalfPeer, hex, METADATA, Node, pattern, randomPeerId, until, withNodes } from '../support/swarm-fixture.js';
 
 test('a viewer without metadata fetches it from a peer before it is handed a connection', async () => {
@@ -174,5 +175,93 @@ test('a swarm keeps to its limits and a quarter of its places for those who come
     },
     { maxConnections: 4 },
   ));
+
+test('a peer without room tells whoever comes whom else there is, before it closes', async () => {
+  const full = await Node.start({ maxConnections: 1, targetConnections: 0 });
+  const [first, second] = [await Node.start(), await Node.start()];
+  try {
+    first.meet(full);
+    await until('the only place is taken', () => full.live.length === 1);
+    second.meet(full);
+    await until('the second has found the first', () => second.live.some(({ connection }) => connection.peerId === first.network.peerId));
+    assert.is(full.heard.length, 1, 'it never was a neighbour');
+    assert.ok(second.log.text.includes('closed'), 'it is closed in the end');
+  } finally {
+    await Promise.all([full, first, second].map((node) => node.network.stop()));
+  }
+});
+
+test('no more than a few are told of others at a time, and one that never says what it speaks does not stay', async () => {
+  const a = await Node.start({ maxConnections: 1, targetConnections: 0 }, { timings: { tickMs: 20, unmappedMs: 1_000 } });
+  const peers = Array.from({ length: TURNED_AWAY_MAX + 2 }, () => new HalfPeer(a.network.port));
+  try {
+    const [first, ...others] = peers;
+    await first?.greet();
+    await until('the only place is taken', () => a.live.length === 1);
+    for (const other of others) await other.greet(randomPeerId(), null);
+    await until('the oldest gives way', () => others.filter(({ closed }) => closed).length === 1);
+    await until('the others are closed after a while', () => others.every(({ closed }) => closed));
+    assert.is(a.live.length, 1);
+  } finally {
+    for (const peer of peers) peer.destroy();
+    await a.network.stop();
+  }
+});
+
+test('a process without room for another connection still tells who comes whom else there is', async () => {
+  const full = await Node.start({ targetConnections: 0 }, { maxConnections: 1 });
+  const [first, second] = [await Node.start(), await Node.start()];
+  try {
+    first.meet(full);
+    await until('the only place is taken', () => full.live.length === 1);
+    second.meet(full);
+    await until('the second has found the first', () => second.live.some(({ connection }) => connection.peerId === first.network.peerId));
+    assert.is(full.heard.length, 1);
+  } finally {
+    await Promise.all([full, first, second].map((node) => node.network.stop()));
+  }
+});
+
+test('who is let go as surplus has been told of others, is not dialled again, and not taken back at once', () =>
+  withNodes(
+    4,
+    async ([a, b, c, d]) => {
+      if (a === undefined || b === undefined || c === undefined || d === undefined) throw new Error('four nodes');
+      for (const other of [b, c, d]) a.meet(other);
+      await until('it has three neighbours', () => a.live.length === 3);
+      const heard = a.heard.length;
+      const ofB = a.live.find(({ connection }) => connection.peerId === b.network.peerId);
+      ofB?.connection.close({ kind: 'surplus', detail: 'others are of more use' });
+      await until('it is let go', () => a.live.length === 2);
+      await until('and knows the others', () => b.live.some(({ connection }) => connection.peerId === c.network.peerId));
+      b.meet(a);
+      await until('it comes back in vain', () => a.log.text.includes('refused: resting'));
+      assert.is(a.heard.length, heard);
+    },
+    { targetConnections: 3 },
+  ));
+
+test('of those it dials half may be of one block of addresses, while there are others; alone they may all be', async () => {
+  const a = await Node.start({ targetConnections: 4 });
+  const crowd = ['127.0.7.1', '127.0.7.2', '127.0.7.3', '127.0.7.4', '127.0.7.5'];
+  const others = ['127.0.8.1', '127.0.9.1'];
+  const nodes: Node[] = [];
+  try {
+    for (const host of [...crowd, ...others]) nodes.push(await Node.start({ targetConnections: 0 }, { host }));
+    const name = (from: number, to: number): void =>
+      [...crowd, ...others].slice(from, to).forEach((host, index) => {
+        a.swarm.addCandidate(host, nodes[from + index]?.network.port ?? 0, 'link');
+      });
+    const blocks = (): string[] => a.live.map(({ connection }) => connection.addressBlock ?? '').sort();
+    name(0, crowd.length);
+    await until('it takes the crowd while it knows nobody else', () => a.live.length === 4);
+    assert.equal(new Set(blocks()), new Set(['127.0.7.0/24']));
+    name(crowd.length, nodes.length);
+    await until('two more of elsewhere', () => a.live.length === 6);
+    assert.equal(blocks().slice(4), ['127.0.8.0/24', '127.0.9.0/24']);
+  } finally {
+    await Promise.all([a, ...nodes].map((node) => node.network.stop()));
+  }
+});
 
 test.run();

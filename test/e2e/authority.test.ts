@@ -1,6 +1,4 @@
 /** Who may publish, with real processes: a station that the owner delegated, withdraws and delegates again, and one that nobody delegated. */
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -15,6 +13,7 @@ import { LiveSwarm } from '../../src/plugins/live-swarm.js';
 import { signCertificate } from '../../src/relay/exchange/certificate.js';
 import { FfmpegPublisher } from '../support/ffmpeg-publisher.js';
 import { differenceWithin, FlvRecorder, longestGapMs } from '../support/flv-recorder.js';
+import { freePort } from '../support/free-port.js';
 import { videoTag } from '../support/media-fixture.js';
 import { MemoryLog } from '../support/memory-log.js';
 import { temporaryFolder } from '../support/program.js';
@@ -31,14 +30,6 @@ async function kept(starting: Promise<ShoalProcess>): Promise<ShoalProcess> {
   const shoal = await starting;
   closers.push(() => shoal.stop());
   return shoal;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A data folder with the settings of whoever uses it, and what `shoal` says there. */

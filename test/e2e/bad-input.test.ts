@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { Rng } from '../../src/kernel/rng.js';
 import { FfmpegPublisher } from '../support/ffmpeg-publisher.js';
 import { FlvRecorder, longestGapMs } from '../support/flv-recorder.js';
+import { freePort } from '../support/free-port.js';
 import { temporaryFolder } from '../support/program.js';
 import { runShoal, type ShoalProcess, type ShoalProcessOptions, startChannel, startStation, watch } from '../support/shoal-process.js';
 import { extendedFrame, HalfPeer, handshakeBytes, randomPeerId } from '../support/swarm-fixture.js';
@@ -173,9 +174,8 @@ test('with a dead tracker and a living peer in the link, the channel plays', asy
 });
 
 test('with a dead tracker alone, it is asked less and less often; when it comes up, the viewer joins by itself', async () => {
-  const first = await kept(startChannel('Later'));
-  const { link } = first.channel;
-  const settings = { 'tracker.port': portIn(link, 'tr'), 'swarm.port': portIn(link, 'x.pe') };
+  const settings = { 'tracker.port': await freePort(), 'swarm.port': await freePort() };
+  const first = await kept(startChannel('Later', { settings }));
   await first.stop();
   const askedMs: number[] = [];
   const dead = await otherProgram(() => askedMs.push(performance.now()), settings['tracker.port']);

@@ -10,12 +10,15 @@ import {
   longestGapMs,
   type RecordedTag,
 } from '../support/flv-recorder.js';
+import { freePort } from '../support/free-port.js';
 import { type ShoalProcess, startChannel, watch } from '../support/shoal-process.js';
 import { until } from '../support/until.js';
 
 const PAUSE_MS = 8_000;
 const LIVE_AGAIN_MS = 10_000;
 const GAP_MAX_MS = 1_500;
+/** Whatever still moves among viewers has arrived after so long. */
+const QUIET_MS = 3_000;
 
 interface Watching {
   readonly viewer: ShoalProcess;
@@ -62,7 +65,10 @@ function lagMs({ frames }: FlvRecorder): number {
 }
 
 test.before(async () => {
-  station = await startChannel('Churn');
+  // It will be back on the same ports.
+  const [http, rtmp, swarm, tracker] = [await freePort(), await freePort(), await freePort(), await freePort()];
+  const settings = { 'relay.http.port': http, 'station.rtmp.port': rtmp, 'swarm.port': swarm, 'tracker.port': tracker };
+  station = await startChannel('Churn', { settings });
   everybody.push(station);
   const watching = await Promise.all([startWatching(), startWatching(), startWatching(), startWatching()]);
   const [one, two, victim, sleeper] = watching;
@@ -124,6 +130,9 @@ test('a station that is stopped leaves its viewers up', async () => {
   await station.stop();
   assert.is(station.program.exit?.code, 0);
   await publisher.program.whenExited(5000);
+  // The last of it is still on its way from viewer to viewer.
+  const quietSinceMs = (): number => Math.max(...[...steady, late, paused].map(({ recorder }) => recorder.frames.at(-1)?.arrivedMs ?? 0));
+  await until('nothing comes any more', () => performance.now() - quietSinceMs() > QUIET_MS, 20_000);
   restartMs = performance.now();
   firstSent = await publisher.sentFrames();
   for (const { recorder } of [...steady, late, paused]) {

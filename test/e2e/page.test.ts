@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { holds, openBrowser, type TestBrowser } from '../support/browser.js';
 import { type LivePublisher, publishLive, recordFlv } from '../support/flv-recording.js';
+import { holeFlv } from '../support/holed-stream.js';
 import { IDLE_STATUS, type PortalFixture, startPortal } from '../support/portal-fixture.js';
 
 let portal: PortalFixture;
@@ -103,6 +104,26 @@ test('the same channel plays by HLS through hls.js', async () => {
   await isPlaying();
   await holds(page, 'performance.getEntriesByType("resource").some(({ name }) => name.endsWith(".m4s"))');
   await moves(2);
+});
+
+test('a channel that lacks a piece now and then plays on, by FLV and by HLS', async () => {
+  const { units, mended } = holeFlv(await recordFlv('h264-aac', 6), 7);
+  assert.ok(mended >= 2, `${mended} windows have gaps`);
+  const channel = portal.channel('lossy', { name: 'Lossy', status: () => ({ ...IDLE_STATUS, live: true }) });
+  const lossy = publishLive(channel.feed, units, 10_000);
+  try {
+    await page.goto(`${portal.origin}/#lossy`);
+    await isPlaying();
+    await moves(5);
+    await page.click('text=HLS');
+    await isPlaying();
+    await moves(5);
+  } finally {
+    lossy.stop();
+    portal.portal.remove('lossy');
+    await page.goto(`${portal.origin}/#test-card`);
+    await isPlaying();
+  }
 });
 
 test('everything is reached with the keyboard, and has a name', async () => {

@@ -22,8 +22,10 @@ const FIGURES = [
   'downBytesPerSecond',
   'holes',
   'id',
+  'inPart',
   'live',
   'name',
+  'pacing',
   'peers',
   'players',
   'publisherKey',
@@ -55,7 +57,8 @@ function keysOf(value: unknown): string[] {
 test('the first line of a station is "ready", in the promised shape', () => {
   const ready = JSON.parse(station.lines[0] ?? '') as Record<string, unknown>;
   assert.is(ready['event'], 'ready');
-  assert.equal(keysOf(ready), ['channels', 'event', 'page']);
+  assert.equal(keysOf(ready), ['channels', 'event', 'page', 'titles']);
+  assert.equal(ready['titles'], []);
   assert.match(String(ready['page']), /^http:\/\/127\.0\.0\.1:\d+\/$/);
   const { channel } = station;
   for (const key of ['id', 'name', 'link', 'publish', 'watch']) assert.ok(key in channel, key);

@@ -144,8 +144,11 @@ export class DrivenExchange {
     return effects;
   }
 
-  meet(id: ConnectionId, publisher = false): readonly LiveEffect[] {
-    return [...this.input({ kind: 'peer-up', peer: id }), ...this.hear(id, { kind: 'hello', version: LIVE_VERSION, publisher, rank: 7 })];
+  meet(id: ConnectionId, publisher = false, peerId = `peer ${id}`): readonly LiveEffect[] {
+    return [
+      ...this.input({ kind: 'peer-up', peer: id, peerId }),
+      ...this.hear(id, { kind: 'hello', version: LIVE_VERSION, publisher, rank: 7 }),
+    ];
   }
 
   hear(from: ConnectionId, message: LiveMessage): readonly LiveEffect[] {

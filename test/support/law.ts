@@ -2,9 +2,11 @@
 import fc from 'fast-check';
 
 const EXAMPLE_CHARACTERS_MAX = 2_000;
+/** To make an example smaller may take minutes, and a run that is killed meanwhile says nothing at all: the smallest so far will do. */
+const SHRINKING_MS_MAX = 60_000;
 
 export function assertLaw<Values extends unknown[]>(property: fc.IProperty<Values>, parameters: fc.Parameters<Values>): void {
-  const outcome = fc.check(property, parameters) as fc.RunDetails<Values>;
+  const outcome = fc.check(property, { interruptAfterTimeLimit: SHRINKING_MS_MAX, ...parameters }) as fc.RunDetails<Values>;
   if (!outcome.failed) return;
   const { errorInstance, seed, counterexamplePath, counterexample } = outcome;
   const error = errorInstance instanceof Error ? errorInstance : new Error(String(errorInstance));

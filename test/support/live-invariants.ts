@@ -1,14 +1,14 @@
 /**
  * The oracle of a simulated swarm: checked after every step of every honest peer, from what goes in and out of its core alone.
  *
- * Ids as in the algorithm sheet, section 8: L1 (maps tell the truth), L2 (order), L3 (one-shot timeout), L4 (requests and timers), L5 (no holes),
+ * Ids as in the algorithm sheet, section 8: L1 (maps tell the truth), L2 (order), L3 (one-shot timeout), L4 (requests and timers), L5 (holes),
  * L7 (waits and starts), B1 (upload limit), B2 (only what is held).
  */
 import * as assert from 'uvu/assert';
 import { sameBytes } from '../../src/kernel/bytes.js';
 import type { ConnectionId, PieceIndex, WindowNumber } from '../../src/kernel/units.js';
 import type { LiveMessage } from '../../src/relay/exchange/live-message.js';
-import type { LiveEffect } from '../../src/relay/exchange/live-protocol.js';
+import type { LiveEffect, LiveEvent } from '../../src/relay/exchange/live-protocol.js';
 import { splitPieces } from '../../src/relay/exchange/manifest.js';
 import type { LiveStep, LiveWorldOptions } from '../../src/sim/live-world.js';
 import type { SimPeer } from '../../src/sim/sim-peer.js';
@@ -21,6 +21,11 @@ type InvariantOptions = Pick<LiveWorldOptions, 'parameters' | 'publisherUpBytesP
 class Watched {
   /** True pieces it has cut or been sent. */
   readonly held = new Set<string>();
+  /**
+   * Those of them that it waited for, from somebody honest. What a liar sends is thrown away with it, true or not; so is what comes when it is not waited for
+   * any more, while there is no manifest to check it against.
+   */
+  readonly heldOfHonest = new Set<string>();
   /** Windows its neighbours have spoken of. */
   readonly announced = new Set<WindowNumber>();
   /** Requests out, by piece: whom. */
@@ -37,6 +42,7 @@ class Watched {
 export class LiveInvariants {
   readonly #options: InvariantOptions;
   readonly #watched = new Map<SimPeer, Watched>();
+  readonly #honest = new Set<string>();
   readonly #pieces = new Map<WindowNumber, readonly Uint8Array[]>();
   readonly #previous = new Map<WindowNumber, WindowNumber | null>();
   steps = 0;
@@ -48,6 +54,7 @@ export class LiveInvariants {
   readonly onStep = (step: LiveStep): void => {
     if (!step.peer.honest) return;
     this.steps += 1;
+    this.#honest.add(step.peer.name);
     const watched = this.#watched.get(step.peer) ?? new Watched();
     this.#watched.set(step.peer, watched);
     this.#takeInput(step, watched);
@@ -55,17 +62,22 @@ export class LiveInvariants {
     this.#checkTimers(step, watched);
   };
 
-  #takeInput({ input }: LiveStep, watched: Watched): void {
+  #takeInput({ input, peer }: LiveStep, watched: Watched): void {
     if (input.kind === 'command' && input.command.kind === 'publish') this.#cut(input.command.content, watched);
     if (input.kind === 'timer') watched.timers.delete(input.timer);
     if (input.kind === 'peer-down') for (const [piece, peers] of watched.asked) this.#unask(watched, piece, input.peer, peers);
     if (input.kind !== 'message') return;
     const { from, message } = input;
     if (message.kind === 'map') for (const { number } of message.windows) watched.announced.add(number);
+    if (message.kind === 'have') watched.announced.add(message.window);
     if (message.kind === 'refuse') for (const piece of message.pieces) this.#unask(watched, `${message.window}:${piece}`, from);
     if (message.kind === 'piece') {
+      const isAwaited = watched.asked.get(`${message.window}:${message.piece}`)?.has(from) === true;
       this.#unask(watched, `${message.window}:${message.piece}`, from);
-      if (this.#isTrue(message.window, message.piece, message.payload)) watched.held.add(`${message.window}:${message.piece}`);
+      if (!this.#isTrue(message.window, message.piece, message.payload)) return;
+      watched.held.add(`${message.window}:${message.piece}`);
+      const sender = peer.engine.connections.find(({ id }) => id === from)?.peerId;
+      if (isAwaited && sender !== undefined && this.#honest.has(sender)) watched.heldOfHonest.add(`${message.window}:${message.piece}`);
     }
   }
 
@@ -100,7 +112,13 @@ export class LiveInvariants {
   #checkMessage(step: LiveStep, to: ConnectionId, message: LiveMessage, watched: Watched): void {
     switch (message.kind) {
       case 'map':
-        return this.#checkMap(step, message, watched);
+        for (const { number, held } of message.windows)
+          this.#checkClaim(step, number, (piece) => held === null || held.has(piece), watched);
+        return;
+      case 'have': {
+        const { window, pieces } = message;
+        return this.#checkClaim(step, window, (piece) => pieces.length === 0 || pieces.includes(piece), watched);
+      }
       case 'request':
         return this.#checkRequest(step, to, message, watched);
       case 'cancel':
@@ -115,14 +133,10 @@ export class LiveInvariants {
     }
   }
 
-  #checkMap({ peer }: LiveStep, map: LiveMessage & { kind: 'map' }, watched: Watched): void {
-    for (const { number, held } of map.windows) {
-      const pieceCount = this.#pieces.get(number)?.length ?? 0;
-      for (let piece = 0; piece < pieceCount; piece++) {
-        const claimed = held === null || held.has(piece);
-        assert.ok(!claimed || watched.held.has(`${number}:${piece}`), `L1: ${peer.name} claims piece ${piece} of window ${number}`);
-      }
-    }
+  #checkClaim({ peer }: LiveStep, number: number, claims: (piece: number) => boolean, watched: Watched): void {
+    const pieceCount = this.#pieces.get(number)?.length ?? 0;
+    for (let piece = 0; piece < pieceCount; piece++)
+      assert.ok(!claims(piece) || watched.held.has(`${number}:${piece}`), `L1: ${peer.name} claims piece ${piece} of window ${number}`);
   }
 
   #checkRequest({ peer }: LiveStep, to: ConnectionId, request: Request, watched: Watched): void {
@@ -176,12 +190,30 @@ export class LiveInvariants {
     const follows = last === undefined || previous === null || previous <= last || watched.skippedTo === number;
     assert.ok(follows, `L2: ${peer.name} plays ${number} after ${last} and has said nothing about ${previous}`);
     assert.ok(last !== undefined || watched.announced.has(number), `L7: ${peer.name} starts at ${number}, which nobody has`);
+    this.#checkContent(peer, event, watched);
+    watched.lastNumber = number;
+  }
+
+  /** L5: what was cut, apart from its gaps; and those are pieces that nobody honest has sent in time, fewer than half of them, and no start of a key frame. */
+  #checkContent(peer: SimPeer, { manifest, bytes, gaps }: LiveEvent & { kind: 'window' }, watched: Watched): void {
+    const { number, keyMarks, sizeBytes } = manifest;
+    const isMissing = (at: number): boolean =>
+      gaps.some(({ offsetBytes, lengthBytes }) => at >= offsetBytes && at < offsetBytes + lengthBytes);
     const whole = this.#pieces.get(number)?.every((piece, index) => {
       const at = index * this.#options.parameters.pieceBytes;
-      return sameBytes(event.bytes.subarray(at, at + piece.length), piece);
+      if (isMissing(at)) return !watched.heldOfHonest.has(`${number}:${index}`);
+      return sameBytes(bytes.subarray(at, at + piece.length), piece);
     });
     assert.ok(whole, `L5: window ${number} of ${peer.name} is not what was cut`);
-    watched.lastNumber = number;
+    const missingBytes = gaps.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    assert.ok(
+      missingBytes <= sizeBytes / 2 + this.#options.parameters.pieceBytes,
+      `L5: window ${number} of ${peer.name} lacks ${missingBytes} bytes`,
+    );
+    assert.not(
+      keyMarks.some(({ offsetBytes }) => isMissing(offsetBytes)),
+      `L5: window ${number} of ${peer.name} lacks its key frame`,
+    );
   }
 
   /** L4: every request has a timer, and every timer a request. */

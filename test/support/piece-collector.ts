@@ -11,7 +11,7 @@ import type { Swarm } from '../../src/io/peers/swarm.js';
 import type { Connection } from '../../src/kernel/connection.js';
 import { Malformed } from '../../src/kernel/errors.js';
 import { LIVE_VERSION, type LiveMessage, liveCodec } from '../../src/relay/exchange/live-message.js';
-import { decodeManifest, type Manifest } from '../../src/relay/exchange/manifest.js';
+import { certificateIn, decodeManifest, type Manifest, withCertificate } from '../../src/relay/exchange/manifest.js';
 import { MemoryLog } from './memory-log.js';
 import { isListening } from './tcp-port.js';
 
@@ -58,6 +58,7 @@ export class PieceCollector {
   #swarm: Swarm | undefined;
   #connection: Connection | undefined;
   #descriptor: Uint8Array | null = null;
+  #certificate: Uint8Array = new Uint8Array();
   #asked = new Set<number>();
   #dialledMs = Number.NEGATIVE_INFINITY;
   #saidMs = 0;
@@ -162,13 +163,19 @@ export class PieceCollector {
   #onMessage(bytes: Uint8Array): void {
     const message = liveCodec.decode(bytes);
     if (message instanceof Malformed) throw new Error(`the station sent what cannot be read: ${message.reason}`);
-    if (message.kind === 'manifest') return this.#take(message.bytes);
+    if (message.kind === 'manifest') return this.#take(this.#whole(message));
     if (message.kind !== 'map') return;
     for (const { number } of message.windows) {
       if (this.#asked.has(number)) continue;
       this.#asked.add(number);
       this.#say({ kind: 'request', window: number, pieces: [], wantManifest: true, patienceMs: PATIENCE_MS });
     }
+  }
+
+  #whole({ bytes, short }: LiveMessage & { kind: 'manifest' }): Uint8Array {
+    if (short) return withCertificate(bytes, this.#certificate);
+    this.#certificate = certificateIn(bytes) ?? this.#certificate;
+    return bytes;
   }
 
   #take(bytes: Uint8Array): void {

@@ -19,8 +19,12 @@ const FRAMES_PER_SECOND = 25;
 /** VLC's run time begins before it has read anything; HLS takes it some seconds. */
 const VLC_START_SECONDS = 4;
 // biome-ignore lint/suspicious/noTemplateCurlyInString: these are mpv's own placeholders.
-const MPV_STATUS = 'at=${=estimated-frame-number}=';
-const MPV_FRAME = /at=(\d*)=/g;
+const MPV_STATUS = 'at=${=estimated-frame-number}=ahead=${demuxer-cache-duration}=';
+const MPV_FRAME = /at=(\d*)=ahead=([\d.]*)=/g;
+/** mpv's sound is 200 ms ahead of its loudspeaker: it says this of a stream that stops, and as well when nobody lets mpv itself run for so long (measured). */
+const MPV_UNDERRUN = /^Audio device underrun detected\.$/gm;
+/** With so much still to play, it was not the stream. */
+const MPV_AHEAD_SECONDS = 0.5;
 /** ffmpeg's HLS reader takes the initialisation part for a new one whenever it has read a live playlist again. */
 const HLS_RELOADED = /^.*Found duplicated MOOV Atom\. Skipped it$/gm;
 const ERASE_LINE = '\u001b[K';
@@ -75,9 +79,11 @@ export async function playWithMpv(url: string, seconds: number): Promise<Played>
   const program = new Program('mpv', [...quiet, `--term-status-msg=${MPV_STATUS}`, `--length=${seconds}`, url]);
   await program.whenExited(PATIENCE_MS + seconds * 1000);
   const text = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
+  const complaints = text.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').trim();
+  const aheadSeconds = Math.min(...[...text.matchAll(MPV_FRAME)].map(([, , ahead]) => Number(ahead || 0)));
   return {
     seconds: Number(last(text, MPV_FRAME)) / FRAMES_PER_SECOND,
-    complaints: text.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').trim(),
+    complaints: aheadSeconds < MPV_AHEAD_SECONDS ? complaints : complaints.replace(MPV_UNDERRUN, '').trim(),
   };
 }
 

@@ -4,6 +4,7 @@ import { Portal } from '../../src/plugins/portal.js';
 import type { ChannelStatus } from '../../src/relay/endpoints/channel-status.js';
 import type { LocalChannel } from '../../src/relay/endpoints/local-channel.js';
 import { TagFeed } from '../../src/relay/endpoints/tag-feed.js';
+import { pacingOf } from '../../src/relay/exchange/viewing-mode.js';
 import { MemoryLog } from './memory-log.js';
 
 const NO_TRAFFIC = { media: 0, manifest: 0, map: 0, request: 0, control: 0, total: 0 };
@@ -21,6 +22,8 @@ export const IDLE_STATUS: ChannelStatus = {
   delayMs: null,
   windowsDelivered: 0,
   holes: 0,
+  inPart: 0,
+  pacing: pacingOf('balanced'),
   timeouts: 0,
   players: 0,
   publishers: [],

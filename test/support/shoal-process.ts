@@ -15,6 +15,10 @@ export interface ShoalProcessOptions {
   /** Dotted keys; each goes before the loopback settings. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   readonly env?: NodeJS.ProcessEnv;
+  /** More of the command line, for `watch`. */
+  readonly words?: readonly string[];
+  /** A command without `--data` and `--set`. */
+  readonly isPlain?: boolean;
 }
 
 export interface Arrived<Line> {
@@ -26,10 +30,11 @@ export interface Arrived<Line> {
 /** A channel of which every address works, as all do unless conversions are switched off. */
 export type WatchableChannel = ReadyChannel & { readonly watch: { readonly [Kind in keyof ReadyChannel['watch']]: string } };
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+/** The command as it is installed. */
+const MAIN = fileURLToPath(new URL('../../../bin/shoal.mjs', import.meta.url));
 const READY_MS = 20_000;
 
-const LOOPBACK: Readonly<Record<string, string | number>> = {
+const LOOPBACK: Readonly<Record<string, string | number | boolean>> = {
   'relay.http.port': 0,
   'relay.rtmp.port': 0,
   'relay.mms.port': 0,
@@ -39,6 +44,9 @@ const LOOPBACK: Readonly<Record<string, string | number>> = {
   'swarm.publicHost': '127.0.0.1',
   'tracker.host': '127.0.0.1',
   'tracker.port': 0,
+  // On loopback both would stay there; but tests that do not look for it must not find each other's titles.
+  'titles.dht': false,
+  'titles.localDiscovery': false,
 };
 
 export class ShoalProcess {
@@ -58,7 +66,8 @@ export class ShoalProcess {
     this.dataDir = options.dataDir ?? join(folder, 'data');
     const [markName = '', mark = ''] = this.#mark.split('=');
     const settings = Object.entries({ ...LOOPBACK, ...options.settings }).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
-    this.program = new Program(process.execPath, [MAIN, ...words, '--data', this.dataDir, ...settings], {
+    const common = options.isPlain ? [] : ['--data', this.dataDir, ...settings];
+    this.program = new Program(process.execPath, [MAIN, ...words, ...common], {
       // A configuration of whoever runs the tests must not reach in: not from the folder, not from home, not from the environment.
       cwd: folder,
       env: { ...withoutShoal(process.env), XDG_CONFIG_HOME: folder, [markName]: mark, ...options.env },
@@ -157,7 +166,7 @@ export function startChannel(name: string, options: ShoalProcessOptions = {}): P
 
 /** A viewer, when its addresses are known. */
 export function watch(link: string, options: ShoalProcessOptions = {}): Promise<ShoalProcess> {
-  return new ShoalProcess(['watch', link, '--json'], options).whenReady();
+  return new ShoalProcess(['watch', link, '--json', ...(options.words ?? [])], options).whenReady();
 }
 
 /** Runs a command that ends by itself. */

@@ -1,8 +1,9 @@
 /** Real peer networks on loopback, and the half-peer that misbehaves: a raw socket with just enough of the protocol. */
 import { connect, type Socket } from 'node:net';
 import { nodeHasher } from '../../src/io/crypto.js';
+import type { PeerInfo } from '../../src/io/peers/peer-info.js';
 import { PeerNetwork, type PeerNetworkOptions } from '../../src/io/peers/peer-network.js';
-import type { PeerInfo, Swarm, SwarmOptions } from '../../src/io/peers/swarm.js';
+import type { LiveSwarmOptions, Swarm } from '../../src/io/peers/swarm.js';
 import { type BencodeInput, encodeBencode } from '../../src/kernel/bencode.js';
 import type { Connection } from '../../src/kernel/connection.js';
 import { Rng } from '../../src/kernel/rng.js';
@@ -46,7 +47,7 @@ export class Node {
   readonly fetched: Uint8Array[] = [];
   readonly swarm: Swarm;
 
-  private constructor(network: PeerNetwork, log: MemoryLog, options: Partial<SwarmOptions>) {
+  private constructor(network: PeerNetwork, log: MemoryLog, options: Partial<LiveSwarmOptions>) {
     this.network = network;
     this.log = log;
     this.swarm = network.join({
@@ -62,7 +63,7 @@ export class Node {
     });
   }
 
-  static async start(options: Partial<SwarmOptions> = {}, network: Partial<PeerNetworkOptions> = {}): Promise<Node> {
+  static async start(options: Partial<LiveSwarmOptions> = {}, network: Partial<PeerNetworkOptions> = {}): Promise<Node> {
     const log = new MemoryLog();
     const started = await PeerNetwork.start({
       host: '127.0.0.1',
@@ -100,7 +101,11 @@ export class Node {
 }
 
 /** Runs a test with nodes that are stopped afterwards, whatever happens. */
-export async function withNodes(count: number, task: (nodes: Node[]) => Promise<void>, options: Partial<SwarmOptions> = {}): Promise<void> {
+export async function withNodes(
+  count: number,
+  task: (nodes: Node[]) => Promise<void>,
+  options: Partial<LiveSwarmOptions> = {},
+): Promise<void> {
   const nodes: Node[] = [];
   try {
     for (let i = 0; i < count; i++) nodes.push(await Node.start(options));

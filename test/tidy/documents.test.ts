@@ -1,9 +1,13 @@
-/** The documents say what is there: every file of `src` in the table of contents, and example bytes that the code really writes. */
+/**
+ * The documents say what is there: every file of `src` in the table of contents, every parameter of the live exchange in its page, and example bytes that the
+ * code really writes.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { shippedExchange } from '../../src/commands/simulate.js';
 import { channelId, encodeDescriptor } from '../../src/ingest/channel.js';
 import { type ChannelLink, formatMagnet, formatShoalLink } from '../../src/ingest/channel-link.js';
 import { createSigner, nodeHasher } from '../../src/io/crypto.js';
@@ -24,6 +28,33 @@ function badContents(document: string, files: readonly SourceFile[]): string[] {
   return [
     ...files.filter(({ path }) => !rows.has(path)).map(({ path, text }) => `add: | \`${path}\` | ${firstSentence(text)} |`),
     ...[...rows].filter((path) => !paths.has(path)).map((path) => `remove the row of ${path}`),
+  ];
+}
+
+/** Parts of the live exchange whose constants are of the wire, or of no algorithm. */
+const OF_THE_WIRE =
+  /\/(manifest|live-message|certificate|stream-(info|description)|signature|dissent|revocation-list|authority|viewing-mode|live-parameters|downloads)\.ts$/;
+
+/** Constants that have no row with their value, as the row to add, and rows of constants that are gone. */
+function badConstants(document: string, files: readonly SourceFile[]): string[] {
+  const rows = new Set(
+    [...document.matchAll(/^\| *`([a-z-]+)` *\| *`([A-Z][A-Z_0-9]*)` *\| *(.*?) *\|/gm)].map(([, ...cells]) => cells.join(' ')),
+  );
+  const found = files
+    .filter(({ path }) => !OF_THE_WIRE.test(path))
+    .flatMap(({ path, text }) =>
+      [...text.matchAll(/^(?:export )?const ([A-Z][A-Z_0-9]*)(?:: \w+)? = ([-0-9_./ *]+);$/gm)].map(([, name, value]) => ({
+        part: path.slice(path.lastIndexOf('/') + 1, -'.ts'.length),
+        name,
+        value,
+      })),
+    );
+  const known = new Set(found.map(({ part, name, value }) => `${part} ${name} ${value}`));
+  return [
+    ...found
+      .filter(({ part, name, value }) => !rows.has(`${part} ${name} ${value}`))
+      .map(({ part, name, value }) => `add: | \`${part}\` | \`${name}\` | ${value} | why |`),
+    ...[...rows].filter((row) => !known.has(row)).map((row) => `remove the row of ${row}`),
   ];
 }
 
@@ -66,7 +97,7 @@ function exampleMessages(): readonly LiveMessage[] {
   held.add(2);
   const whole = { key: false, held: null };
   return [
-    { kind: 'hello', version: 2, publisher: true, rank: 0x01020304 },
+    { kind: 'hello', version: 3, publisher: true, rank: 0x01020304 },
     {
       kind: 'map',
       full: true,
@@ -90,6 +121,7 @@ function exampleMessages(): readonly LiveMessage[] {
     { kind: 'piece', window: 7, piece: 0, payload: Buffer.from('shoal') },
     { kind: 'cancel', window: 7, pieces: [2] },
     { kind: 'refuse', why: 'busy', window: 7, etaMs: 90, pieces: [0] },
+    { kind: 'have', window: 7, pieces: [1] },
   ];
 }
 
@@ -103,6 +135,24 @@ test('a file without a row, and a row without a file, are noticed', () => {
   assert.equal(badContents('| `src/io/b.ts` | x |\n', files), [
     'add: | `src/io/a.ts` | Reads a, b and c. |',
     'remove the row of src/io/b.ts',
+  ]);
+});
+
+test('every parameter and every constant of the live exchange stands in its page, with its value', () => {
+  const page = readFileSync(join(ROOT, 'docs', 'live-exchange-algorithm.md'), 'utf8');
+  const rows = new Map(
+    [...page.matchAll(/^\| *`([a-z][A-Za-z]*)` *\| *[a-z]+ *\| *`([0-9.]+)` *\|/gm)].map(([, name, value]) => [name, Number(value)]),
+  );
+  assert.equal(Object.fromEntries(rows), shippedExchange());
+  assert.equal(badConstants(page, filesBelow(ROOT, 'src/relay/exchange', '.ts')), []);
+});
+
+test('a constant without a row, and a row with another value, are noticed', () => {
+  const files = [{ path: 'src/relay/exchange/a.ts', text: '/** Why. */\nconst LONG_MS: Milliseconds = 1_000;\nconst NAMES = [1];\n' }];
+  assert.equal(badConstants('| `a` | `LONG_MS` | 1_000 | Why. |\n', files), []);
+  assert.equal(badConstants('| `a` | `LONG_MS` | 2_000 | Why. |\n', files), [
+    'add: | `a` | `LONG_MS` | 1_000 | why |',
+    'remove the row of a LONG_MS 2_000',
   ]);
 });
 

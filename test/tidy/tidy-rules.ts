@@ -25,7 +25,7 @@ interface BiomeConfig {
 
 export const PURE_FOLDERS = ['kernel', 'media', 'ingest', 'relay', 'vod', 'interactive', 'guide'];
 /** Files directly in `src`; everything else has a folder, and thereby a layer. */
-const TOP_FILES = ['src/shoal.ts', 'src/main.ts'];
+const TOP_FILES = ['src/shoal.ts', 'src/main.ts', 'src/title-commands.ts'];
 /** Where the environment may be read: the command line, and the search for programs on PATH. */
 const ENVIRONMENT_READERS = ['src/main.ts', 'src/io/programs/program.ts'];
 /** The one package a pure file may import, and the file. */
