@@ -25,7 +25,7 @@ export function show(value: number, digits = 0): string {
   return Number.isFinite(value) ? value.toFixed(digits) : 'n/a';
 }
 
-/** Of 0 to 1. */
+/** Of 0 to 1; `n/a` of NaN. */
 export function showPercent(ratio: number, digits = 1): string {
-  return `${show(ratio * 100, digits)} %`;
+  return Number.isFinite(ratio) ? `${show(ratio * 100, digits)} %` : show(ratio);
 }

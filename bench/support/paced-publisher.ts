@@ -22,7 +22,8 @@ export class PacedPublisher {
   readonly #recording: Recording;
   readonly #clients: readonly RtmpClient[];
   readonly #sentMs = new Map<string, number>();
-  readonly #startedMs = performance.now();
+  /** A tag with the timestamp t leaves at this time plus t, within a few milliseconds; `performance`'s clock. */
+  readonly startedMs = performance.now();
   readonly #timer: NodeJS.Timeout;
   readonly #keys: readonly string[];
   #next = 0;
@@ -58,8 +59,8 @@ export class PacedPublisher {
   }
 
   #step(): void {
-    const { frames, lengthMs, uniqueBodies } = this.#recording;
-    const mediaMs = performance.now() - this.#startedMs;
+    const { frames, lengthMs, timesByBody } = this.#recording;
+    const mediaMs = performance.now() - this.startedMs;
     for (;;) {
       const index = this.#next % frames.length;
       const frame = frames[index];
@@ -67,7 +68,7 @@ export class PacedPublisher {
       if (!frame || !key) return;
       const timestampMs = frame.timestampMs + Math.floor(this.#next / frames.length) * lengthMs;
       if (timestampMs > mediaMs) return;
-      if (uniqueBodies.has(key)) this.#sentMs.set(key, performance.now());
+      if (timesByBody.has(key)) this.#sentMs.set(key, performance.now());
       this.#send(frame, timestampMs);
       this.sentBytes += encodedTagBytes(frame);
       this.#next += 1;

@@ -1,12 +1,15 @@
 /**
  * What a process costs, read from Linux's `/proc`: processor time and resident memory.
  */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 
 /** Linux has counted in hundredths of a second on every platform that Node runs on since 2.6. */
 const TICKS_PER_SECOND = 100;
+const PARENT = 1;
 const UTIME = 11;
 const STIME = 12;
+const WAITED_UTIME = 13;
+const WAITED_STIME = 14;
 
 export interface Usage {
   /** Percent of one core. */
@@ -42,6 +45,38 @@ async function cpuSeconds(pid: number): Promise<number> {
   // The second field is the program's name in brackets and may hold spaces.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[UTIME]) + Number(fields[STIME])) / TICKS_PER_SECOND;
+}
+
+/** Processor time of a process, of all that it has started and that runs, and of those that have ended and were waited for. */
+export async function treeCpuSeconds(pid: number): Promise<number> {
+  const processes = await Promise.all((await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(timesOf));
+  const tree = new Set([pid]);
+  for (let grown = true; grown; ) {
+    const children = processes.filter((one) => tree.has(one.parent) && !tree.has(one.pid));
+    for (const child of children) tree.add(child.pid);
+    grown = children.length > 0;
+  }
+  return processes.filter((one) => tree.has(one.pid)).reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND;
+}
+
+interface ProcessTimes {
+  readonly pid: number;
+  readonly parent: number;
+  readonly ticks: number;
+}
+
+/** Of a process that has just gone: nothing. */
+async function timesOf(pid: string): Promise<ProcessTimes> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const ticks = [UTIME, STIME, WAITED_UTIME, WAITED_STIME].reduce((sum, field) => sum + Number(fields[field] ?? 0), 0);
+  return { pid: Number(pid), parent: Number(fields[PARENT] ?? 0), ticks };
+}
+
+/** The most that a process ever held, mapped files included, in 10^6 bytes. */
+export async function peakResidentMb(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8');
+  return (Number(/^VmHWM:\s+(\d+) kB/m.exec(text)?.[1] ?? Number.NaN) * 1024) / 1e6;
 }
 
 async function residentMib(pid: number): Promise<number> {

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Malformed } from '../../src/kernel/errors.js';
+import type { Milliseconds } from '../../src/kernel/units.js';
 import { classifyTag, encodedTagBytes, FlvParser, type FlvTag } from '../../src/media/flv.js';
 
 const run = promisify(execFile);
@@ -28,8 +29,8 @@ export interface Recording {
   readonly lengthMs: number;
   /** Of whole FLV tags, as windows carry them. */
   readonly bytesPerSecond: number;
-  /** By body: `bodyKey`. Bodies that occur twice are left out. */
-  readonly uniqueBodies: ReadonlySet<string>;
+  /** When a body comes, by `bodyKey`. Bodies that occur twice are left out. */
+  readonly timesByBody: ReadonlyMap<string, Milliseconds>;
 }
 
 export interface RecordingOptions {
@@ -84,20 +85,20 @@ function recordingOf(tags: readonly FlvTag[]): Recording {
     frames,
     lengthMs,
     bytesPerSecond: (sizeBytes * 1000) / lengthMs,
-    uniqueBodies: uniqueBodies(frames),
+    timesByBody: timesByBody(frames),
   };
 }
 
-function uniqueBodies(frames: readonly FlvTag[]): ReadonlySet<string> {
+function timesByBody(frames: readonly FlvTag[]): ReadonlyMap<string, Milliseconds> {
   const seen = new Set<string>();
-  const unique = new Set<string>();
-  for (const { body } of frames) {
+  const times = new Map<string, Milliseconds>();
+  for (const { body, timestampMs } of frames) {
     const key = bodyKey(body);
-    if (seen.has(key)) unique.delete(key);
-    else unique.add(key);
+    if (seen.has(key)) times.delete(key);
+    else times.set(key, timestampMs);
     seen.add(key);
   }
-  return unique;
+  return times;
 }
 
 /** What a tag is recognised by on the other side, whatever its timestamp has become. */
