@@ -2,11 +2,13 @@
  * Peers that lie: each is the shipped peer with one habit, applied to what it sends. The only fakes in a simulated swarm.
  */
 import { Bitfield } from '../kernel/bitfield.js';
+import { Malformed } from '../kernel/errors.js';
 import type { Hasher, Signer } from '../kernel/ports.js';
 import type { ConnectionId, InfoHash, Milliseconds, WindowNumber } from '../kernel/units.js';
 import { CERTIFICATE_BYTES, signCertificate } from '../relay/exchange/certificate.js';
+import { CertificateMemory } from '../relay/exchange/certificate-memory.js';
 import type { LiveMessage, WindowAvailability } from '../relay/exchange/live-message.js';
-import { certificateIn, WINDOW_DOMAIN, withCertificate } from '../relay/exchange/manifest.js';
+import { WINDOW_DOMAIN } from '../relay/exchange/manifest.js';
 import { SIGNATURE_BYTES, signedBytes } from '../relay/exchange/signature.js';
 import { type PublisherIdentity, type Tamper, WORLD_START_MS } from './live-world.js';
 
@@ -151,14 +153,13 @@ function onPieces(change: (piece: LiveMessage & { kind: 'piece' }) => LiveMessag
 
 /** Of whole manifests: those that travel without their certificate get it back first. */
 function onManifests(change: (bytes: Uint8Array) => Uint8Array): Tamper {
-  const certificates = new Map<ConnectionId, Uint8Array>();
+  const memories = new Map<ConnectionId, CertificateMemory>();
   return (message, to) => {
     if (message.kind !== 'manifest') return [message];
-    const { short, ...rest } = message;
-    const bytes = short ? withCertificate(message.bytes, certificates.get(to) ?? new Uint8Array()) : message.bytes;
-    const certificate = certificateIn(bytes);
-    if (certificate) certificates.set(to, certificate);
-    return [{ ...rest, bytes: change(bytes) }];
+    const memory = memories.get(to) ?? new CertificateMemory();
+    memories.set(to, memory);
+    const bytes = memory.restore(message);
+    return bytes instanceof Malformed ? [] : [{ kind: 'manifest', ageMs: message.ageMs, bytes: change(bytes) }];
   };
 }
 

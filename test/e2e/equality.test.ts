@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { continuityOf } from '../support/continuity.js';
 import { type FedFleet, feedFleet } from '../support/fed-fleet.js';
 import { FlvRecorder, largestStepBackMs } from '../support/flv-recorder.js';
+import { LIVE_PARAMETERS } from '../support/live-parameters.js';
 import type { MadeWindow, PieceCollector } from '../support/piece-collector.js';
 import { comparePair, type PairCount } from '../support/piece-table.js';
 import { type Publisher, PublisherFleet } from '../support/publisher-fleet.js';
@@ -25,7 +26,8 @@ const START_MS = 20_000;
 const BACK_MS = 10_000;
 /** The second one joins so much later. */
 const HEAD_START_WINDOWS = 10;
-const SHOWN_LATE_WINDOWS = 7;
+/** A station tells everybody of a window after 30 times `revealMs` at the latest. */
+const SHOWN_LATE_WINDOWS = Math.ceil((30 * LIVE_PARAMETERS.revealMs) / LIVE_PARAMETERS.windowMs);
 /** Per stretch: 2.5 s at either end are not compared. */
 const STRETCH_MS = 8_000;
 /** After what happens to a source, which takes part of it. */
@@ -76,7 +78,7 @@ function assertEqual(name: string, { compared, equal, differing }: PairCount, le
 
 /**
  * Numbers only grow, over all runs of the station. They come in the order in which a station shows them, not makes them: a window that is dealt to others
- * first is shown to a collector, which passes nothing on, up to three seconds later. So none may be far below the newest, or come again as another.
+ * first is shown to a collector, which passes nothing on, some seconds later. So none may be far below the newest, or come again as another.
  */
 function assertGrowing(name: string, windows: readonly MadeWindow[]): void {
   const known = new Map<number, string>();

@@ -3,11 +3,12 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createSigner } from '../../src/io/crypto.js';
+import { Malformed } from '../../src/kernel/errors.js';
 import type { Signer } from '../../src/kernel/ports.js';
 import type { Certificate } from '../../src/relay/exchange/certificate.js';
+import { CertificateMemory } from '../../src/relay/exchange/certificate-memory.js';
 import type { LiveMessage } from '../../src/relay/exchange/live-message.js';
 import type { LiveEffect } from '../../src/relay/exchange/live-protocol.js';
-import { certificateIn, withCertificate } from '../../src/relay/exchange/manifest.js';
 import { type RevocationList, signRevocationList } from '../../src/relay/exchange/revocation-list.js';
 import {
   availability,
@@ -91,7 +92,7 @@ class Trial {
   served = 0;
   /** The asker says nothing for seconds on end, and is not let go for it: its lists have to be heard. */
   readonly #driven = new DrivenExchange({ wallClockMs: () => this.wallMs, parameters: { ...PARAMETERS, secondStageMs: 0 } });
-  readonly #certificates = new Map<string, Uint8Array>();
+  readonly #certificates = new Map<string, CertificateMemory>();
   #list: RevocationList | undefined;
   #neighbours = 0;
 
@@ -150,12 +151,12 @@ class Trial {
     }
   }
 
-  #whole(to: string, { bytes, short }: LiveMessage & { kind: 'manifest' }): Uint8Array {
-    const known = this.#certificates.get(to);
-    if (short) return withCertificate(bytes, known ?? new Uint8Array());
-    const certificate = certificateIn(bytes);
-    if (certificate) this.#certificates.set(to, certificate);
-    return bytes;
+  #whole(to: string, message: LiveMessage & { kind: 'manifest' }): Uint8Array {
+    const memory = this.#certificates.get(to) ?? new CertificateMemory();
+    this.#certificates.set(to, memory);
+    const bytes = memory.restore(message);
+    assert.not.instance(bytes, Malformed);
+    return bytes as Uint8Array;
   }
 
   #assertManifest(bytes: Uint8Array): void {

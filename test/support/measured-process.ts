@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { waitedForCoreMs } from './core-wait.js';
 import type { LoopMeasure } from './loop-meter.js';
 import { temporaryFolder } from './program.js';
 import { ShoalProcess, type ShoalProcessOptions } from './shoal-process.js';
@@ -33,16 +34,10 @@ export class MeasuredProcess {
     this.shoal.signal('SIGUSR2');
     await until('the process answers the signal', () => this.#measures().length > before, 20_000);
     this.#sinceMs = performance.now();
-    const waitedMs = this.#waitedMs();
+    const waitedMs = waitedForCoreMs(this.shoal.program.pid);
     const waitedSinceMs = waitedMs - this.#waitedBeforeMs;
     this.#waitedBeforeMs = waitedMs;
     return { ...(this.#measures().at(-1) as LoopMeasure), waitedMs: waitedSinceMs };
-  }
-
-  /** Linux only: how long the main thread has stood in line for a core since it began. */
-  #waitedMs(): number {
-    const [, waitedNanoseconds] = readFileSync(`/proc/${this.shoal.program.pid}/schedstat`, 'utf8').split(' ');
-    return Number(waitedNanoseconds) / 1e6;
   }
 
   #measures(): readonly LoopMeasure[] {

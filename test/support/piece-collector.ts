@@ -10,8 +10,9 @@ import { PeerNetwork } from '../../src/io/peers/peer-network.js';
 import type { Swarm } from '../../src/io/peers/swarm.js';
 import type { Connection } from '../../src/kernel/connection.js';
 import { Malformed } from '../../src/kernel/errors.js';
+import { CertificateMemory } from '../../src/relay/exchange/certificate-memory.js';
 import { LIVE_VERSION, type LiveMessage, liveCodec } from '../../src/relay/exchange/live-message.js';
-import { certificateIn, decodeManifest, type Manifest, withCertificate } from '../../src/relay/exchange/manifest.js';
+import { decodeManifest, type Manifest } from '../../src/relay/exchange/manifest.js';
 import { MemoryLog } from './memory-log.js';
 import { isListening } from './tcp-port.js';
 
@@ -58,7 +59,7 @@ export class PieceCollector {
   #swarm: Swarm | undefined;
   #connection: Connection | undefined;
   #descriptor: Uint8Array | null = null;
-  #certificate: Uint8Array = new Uint8Array();
+  #certificates = new CertificateMemory();
   #asked = new Set<number>();
   #dialledMs = Number.NEGATIVE_INFINITY;
   #saidMs = 0;
@@ -139,6 +140,7 @@ export class PieceCollector {
     this.#connection = connection;
     this.connections += 1;
     this.#asked = new Set();
+    this.#certificates = new CertificateMemory();
     connection.listen({
       onMessage: (bytes) => this.#onMessage(bytes),
       onDrain: () => undefined,
@@ -163,7 +165,7 @@ export class PieceCollector {
   #onMessage(bytes: Uint8Array): void {
     const message = liveCodec.decode(bytes);
     if (message instanceof Malformed) throw new Error(`the station sent what cannot be read: ${message.reason}`);
-    if (message.kind === 'manifest') return this.#take(this.#whole(message));
+    if (message.kind === 'manifest') return this.#take(this.#certificates.restore(message));
     if (message.kind !== 'map') return;
     for (const { number } of message.windows) {
       if (this.#asked.has(number)) continue;
@@ -172,13 +174,8 @@ export class PieceCollector {
     }
   }
 
-  #whole({ bytes, short }: LiveMessage & { kind: 'manifest' }): Uint8Array {
-    if (short) return withCertificate(bytes, this.#certificate);
-    this.#certificate = certificateIn(bytes) ?? this.#certificate;
-    return bytes;
-  }
-
-  #take(bytes: Uint8Array): void {
+  #take(bytes: Uint8Array | Malformed): void {
+    if (bytes instanceof Malformed) throw new Error(`the station sent ${bytes.reason}`);
     const descriptor = decodeDescriptor(this.#descriptor ?? new Uint8Array(0));
     if (descriptor instanceof Malformed) throw new Error(descriptor.reason);
     const manifest = decodeManifest(bytes, descriptor.pieceBytes);

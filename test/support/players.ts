@@ -1,6 +1,7 @@
 /** The players people use, without a screen or a loudspeaker. Each tells what it decoded, so that "it plays" is more than "it started". */
 import { chownSync } from 'node:fs';
 import { join } from 'node:path';
+import { CoreWait } from './core-wait.js';
 import { Program, temporaryFolder } from './program.js';
 import { until } from './until.js';
 
@@ -25,6 +26,9 @@ const MPV_FRAME = /at=(\d*)=ahead=([\d.]*)=/g;
 const MPV_UNDERRUN = /^Audio device underrun detected\.$/gm;
 /** With so much still to play, it was not the stream. */
 const MPV_AHEAD_SECONDS = 0.5;
+/** It says this when sound and picture drift apart: by the stream's times, or because nobody lets one of its threads run for so long. */
+const MPV_DESYNC = /^Audio\/Video desynchronisation detected![\s\S]*?\(see A-V status field\)\.$/gm;
+const MPV_WAIT_MS = 500;
 /** ffmpeg's HLS reader takes the initialisation part for a new one whenever it has read a live playlist again. */
 const HLS_RELOADED = /^.*Found duplicated MOOV Atom\. Skipped it$/gm;
 const ERASE_LINE = '\u001b[K';
@@ -56,7 +60,9 @@ export async function probe(url: string): Promise<readonly string[]> {
 
 /** Decodes with ffmpeg, video frames counted. */
 export async function playWithFfmpeg(url: string, seconds: number): Promise<Played> {
-  const words = ['-v', 'error', '-nostdin', '-nostats', '-progress', 'pipe:1', '-i', url, '-t', String(seconds), '-f', 'null', '-'];
+  const decode = ['-v', 'error', '-nostdin', '-nostats', '-progress', 'pipe:1', '-i', url];
+  // In the stream's own milliseconds. Else times are rounded to what ffmpeg guesses the frame rate to be, and it complains of two that become one.
+  const words = [...decode, '-t', String(seconds), '-enc_time_base:v', '1:1000', '-f', 'null', '-'];
   const program = new Program('ffmpeg', words);
   await program.whenExited(PATIENCE_MS + seconds * 1000);
   return { seconds: Number(last(program.output, /^frame=(\d+)$/gm)) / FRAMES_PER_SECOND, complaints: program.errors };
@@ -77,9 +83,12 @@ export async function playWithFfplay(url: string, seconds: number): Promise<Play
 export async function playWithMpv(url: string, seconds: number): Promise<Played> {
   const quiet = ['--no-config', '--vo=null', '--ao=null', '--msg-level=all=warn,statusline=status'];
   const program = new Program('mpv', [...quiet, `--term-status-msg=${MPV_STATUS}`, `--length=${seconds}`, url]);
-  await program.whenExited(PATIENCE_MS + seconds * 1000);
+  const wait = new CoreWait(program.pid);
+  await program.whenExited(PATIENCE_MS + seconds * 1000).finally(() => wait.longestMs());
   const text = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
-  const complaints = text.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').trim();
+  const wasHeldUp = wait.longestMs() >= MPV_WAIT_MS;
+  const drift = wasHeldUp ? '' : [...text.matchAll(MPV_DESYNC)].map(([line]) => line).join('\n');
+  const complaints = (text.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').replace(MPV_DESYNC, '').trim() + drift).trim();
   const aheadSeconds = Math.min(...[...text.matchAll(MPV_FRAME)].map(([, , ahead]) => Number(ahead || 0)));
   return {
     seconds: Number(last(text, MPV_FRAME)) / FRAMES_PER_SECOND,

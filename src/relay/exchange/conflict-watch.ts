@@ -25,6 +25,7 @@ const AHEAD_MS: Milliseconds = 4_000;
 export class ConflictWatch {
   readonly #context: ExchangeContext;
   readonly #lineage: Lineage;
+  readonly #onLeft: (publisher: Uint8Array) => void;
   #askedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #asked: { readonly number: WindowNumber; readonly from: ConnectionId } | undefined;
   #doubtedMs: Milliseconds = Number.NEGATIVE_INFINITY;
@@ -32,9 +33,11 @@ export class ConflictWatch {
   #firstOwn: WindowNumber | undefined;
   #lastOwn: WindowNumber | undefined;
 
-  constructor(context: ExchangeContext, lineage: Lineage) {
+  /** `onLeft`: another publisher is followed from now on than this one. */
+  constructor(context: ExchangeContext, lineage: Lineage, onLeft: (publisher: Uint8Array) => void) {
     this.#context = context;
     this.#lineage = lineage;
+    this.#onLeft = onLeft;
   }
 
   notePublished(number: WindowNumber): void {
@@ -67,6 +70,8 @@ export class ConflictWatch {
     const publishers = [this.#context.signerOf(own.manifest), this.#context.signerOf(manifest)] as const;
     const followed = this.#lineage.settle(publishers, manifest.number);
     this.#context.emit({ kind: 'conflict', number: manifest.number, publishers: followed });
+    const [ours] = publishers;
+    if (!sameBytes(followed[0], ours)) this.#onLeft(ours);
     return true;
   }
 

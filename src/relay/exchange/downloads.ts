@@ -4,6 +4,7 @@
  * At most one original request and its hedge are out for a piece (invariant L4); an answer from any of them is good, however late.
  */
 import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import type { ContentVersion } from './manifest.js';
 
 /** One request to one neighbour. */
 export interface Asked {
@@ -13,6 +14,8 @@ export interface Asked {
   /** Nothing else was outstanding at the neighbour: the answer's time is a round trip. */
   readonly wasIdle: boolean;
   readonly sizeBytes: Bytes;
+  /** The content that it named when it was asked; undefined when it named none. */
+  readonly version: ContentVersion | undefined;
 }
 
 export interface Download {

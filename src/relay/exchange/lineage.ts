@@ -68,8 +68,6 @@ export class Lineage {
   readonly #refused = new Map<WindowNumber, Set<ContentVersion>>();
   /** Contents that nobody could show a signature for, by number. */
   readonly #unproven = new Map<WindowNumber, Set<ContentVersion>>();
-  /** Key of the publisher that was followed until just now. */
-  #left: Uint8Array | undefined;
   /** When the first window was spoken of. */
   #firstMs: Milliseconds | undefined;
 
@@ -119,15 +117,7 @@ export class Lineage {
     this.#noteRival(yields ? ours : theirs, number);
     if (!yields) return [ours, theirs];
     this.#rivals.delete(nameOf(theirs));
-    this.#left = ours;
     return [theirs, ours];
-  }
-
-  /** The publisher that has been left, told once. */
-  takeLeft(): Uint8Array | undefined {
-    const left = this.#left;
-    this.#left = undefined;
-    return left;
   }
 
   /** This content is of the line that has been left; it has just gone from the buffer. */

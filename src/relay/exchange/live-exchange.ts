@@ -14,14 +14,15 @@
  * This file composes the parts and hands each input to the one it belongs to:
  * `Revocations` (signers whose authority ends), `Announcer` (maps and news), `Publication` and `WindowShares` (a publisher's new windows),
  * `StreamDescription` (script metadata), `Uploader` (serving), `Requester` (asking), `Receiver` (verifying), `Delivery` (playing in order, starting,
- * skipping), `Lineage` (which content, where publishers differ). Among several publishers: `FellowPublishers` (who deals out what), `SwarmOutlook`,
+ * skipping), `Lineage` and `ChangeOver` (which content, where publishers differ). Among several publishers: `FellowPublishers` (who deals out what), `SwarmOutlook`,
  * `Survey` and `ConflictWatch` (what others make). `NeighbourChoice` says who stays; `SecondStage` finds other neighbours when these fail.
  */
-import { sameBytes } from '../../kernel/bytes.js';
+import { Malformed } from '../../kernel/errors.js';
 import type { DisconnectReason, Input, Protocol } from '../../kernel/protocol.js';
 import type { Bytes, ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
 import { Announcer } from './announcer.js';
 import type { Certificate } from './certificate.js';
+import { ChangeOver } from './change-over.js';
 import { ConflictWatch } from './conflict-watch.js';
 import { Delivery } from './delivery.js';
 import { ExchangeContext, type LiveExchangeOptions } from './exchange-context.js';
@@ -29,7 +30,6 @@ import { FellowPublishers } from './fellow-publishers.js';
 import { Lineage } from './lineage.js';
 import { LIVE_VERSION, type LiveMessage } from './live-message.js';
 import type { LiveCommand, LiveEffect, LiveEvent, LiveTimer } from './live-protocol.js';
-import { certificateIn, withCertificate } from './manifest.js';
 import { Neighbour } from './neighbour.js';
 import { NeighbourChoice } from './neighbour-choice.js';
 import { PastOffences } from './past-offences.js';
@@ -91,6 +91,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   readonly #receiver: Receiver;
   readonly #delivery: Delivery;
   readonly #lineage: Lineage;
+  readonly #changeOver: ChangeOver;
   readonly #fellows: FellowPublishers;
   readonly #watch: ConflictWatch;
   readonly #survey: Survey;
@@ -112,20 +113,22 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#announcer = new Announcer(context, this.#shares);
     this.#lineage = new Lineage(context);
     this.#fellows = new FellowPublishers(context);
-    this.#watch = new ConflictWatch(context, this.#lineage);
+    const [playout, pending, lineage] = [this.#playout, this.#pending, this.#lineage];
+    this.#requester = new Requester({ context, playout, pending, lineage });
+    this.#changeOver = new ChangeOver({ context, playout, pending, lineage, requester: this.#requester });
+    this.#watch = new ConflictWatch(context, lineage, (left) => this.#changeOver.leave(left));
     this.#survey = new Survey(context);
     this.#outlook = new SwarmOutlook(context, this.#fellows.rank, () => this.#survey.newest);
-    const [shares, announcer, pending, lineage] = [this.#shares, this.#announcer, this.#pending, this.#lineage];
+    const [shares, announcer] = [this.#shares, this.#announcer];
     this.#publication = new Publication({ context, shares, announcer, fellows: this.#fellows, watch: this.#watch });
     this.#description = new StreamDescription(context);
     this.#uploader = new Uploader(context);
-    this.#requester = new Requester({ context, playout: this.#playout, pending, lineage });
     const parts = { context, announcer, requester: this.#requester, pending, lineage };
     this.#receiver = new Receiver(parts);
     this.#revocations = new Revocations({ ...parts, description: this.#description, shares });
-    this.#delivery = new Delivery({ ...parts, playout: this.#playout });
-    this.#choice = new NeighbourChoice({ context, playout: this.#playout, shares });
-    this.#secondStage = new SecondStage(context, this.#playout, this.#choice);
+    this.#delivery = new Delivery({ ...parts, playout });
+    this.#choice = new NeighbourChoice({ context, playout, shares });
+    this.#secondStage = new SecondStage(context, playout, this.#choice);
   }
 
   handle(input: Input<LiveMessage, LiveCommand, LiveTimer>, nowMs: Milliseconds): readonly LiveEffect[] {
@@ -307,33 +310,12 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     }
   }
 
-  #onManifest(neighbour: Neighbour, { bytes: sentBytes, ageMs, short }: LiveMessage & { kind: 'manifest' }): void {
-    const known = neighbour.heardCertificate;
-    if (short && !known) return this.#context.accuse(neighbour, 'leaves out a certificate that it has never sent');
-    const bytes = short && known ? withCertificate(sentBytes, known) : sentBytes;
-    if (!short) neighbour.heardCertificate = certificateIn(bytes) ?? known;
-    if (this.#publication.takes(neighbour, bytes)) return;
-    if (this.#watch.takes(neighbour, bytes)) return this.#leaveLine();
+  #onManifest(neighbour: Neighbour, message: LiveMessage & { kind: 'manifest' }): void {
+    const bytes = neighbour.certificates.restore(message);
+    if (bytes instanceof Malformed) return this.#context.accuse(neighbour, bytes.reason);
+    if (this.#publication.takes(neighbour, bytes) || this.#watch.takes(neighbour, bytes)) return;
     if (this.#context.isPublisher && this.#survey.takesManifest(neighbour, bytes)) return;
-    this.#receiver.onManifest(neighbour, bytes, ageMs, this.#delivery.lowestWanted);
-  }
-
-  /** What is here of the line that has just been left, and not played, would be played between windows of the other one; where that has it too, it goes. */
-  #leaveLine(): void {
-    const left = this.#lineage.takeLeft();
-    const { buffer, neighbours, isPublisher } = this.#context;
-    if (!left || isPublisher) return;
-    const playedOut = this.#playout.lastDelivered?.number ?? -1;
-    for (const { number, manifest } of [...buffer.windows()]) {
-      if (number <= playedOut || !sameBytes(this.#context.signerOf(manifest), left)) continue;
-      const isElsewhere = neighbours.values().some(({ map }) => (map.get(number)?.version ?? manifest.version) !== manifest.version);
-      if (!isElsewhere) continue;
-      buffer.remove(number);
-      this.#lineage.leave(number, manifest.version);
-      this.#requester.startOver(number);
-      for (const neighbour of neighbours.values()) neighbour.news.delete(number);
-      this.#follow(number);
-    }
+    this.#receiver.onManifest(neighbour, bytes, message.ageMs, this.#delivery.lowestWanted);
   }
 
   #onHello(neighbour: Neighbour, { version, publisher, rank }: LiveMessage & { kind: 'hello' }): void {
@@ -360,18 +342,12 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#outlook.onMap(neighbour, map.windows);
     this.#watch.onMap(neighbour, map.windows);
     if (this.#context.isPublisher) return this.#publication.onMap(map.windows);
-    const playedOut = this.#playout.lastDelivered?.number ?? -1;
     for (const { number } of map.windows) {
-      if (number <= playedOut) continue;
-      this.#follow(number);
+      if (number <= this.#playout.playedOut) continue;
+      this.#changeOver.follow(number);
       this.#requester.onNews(neighbour, number);
     }
     this.#context.planDue = true;
-  }
-
-  /** Settles which content of a window is fetched, as long as nothing of it is here. */
-  #follow(number: WindowNumber): void {
-    if (this.#lineage.consider(number, !this.#pending.hasAny(number))) this.#requester.startOver(number);
   }
 
   #tick(): void {
@@ -386,12 +362,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       for (const neighbour of neighbours.values()) neighbour.forgetBelow(buffer.tail);
     }
     if (isPublisher) return;
-    const playedOut = this.#playout.lastDelivered?.number ?? -1;
-    for (const number of this.#lineage.undecided()) {
-      if (number <= playedOut) continue;
-      if (this.#lineage.giveUpUnproven(number, ({ id }) => this.#pending.hasAsked(number, id))) this.#requester.startOver(number);
-      this.#follow(number);
-    }
+    this.#changeOver.followAll();
     this.#delivery.skipIfHopeless();
     this.#secondStage.check();
     this.#choice.check();

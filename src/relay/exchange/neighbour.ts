@@ -3,6 +3,7 @@
  */
 import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import { BufferMap } from './buffer-map.js';
+import { CertificateMemory } from './certificate-memory.js';
 import type { LiveMessage } from './live-message.js';
 import type { ContentVersion } from './manifest.js';
 import { WaitTime } from './wait-time.js';
@@ -56,6 +57,7 @@ export class Neighbour {
   readonly sinceMs: Milliseconds;
   readonly map = new BufferMap();
   readonly wait = new WaitTime();
+  readonly certificates = new CertificateMemory();
   /** It said that it holds the source. Hearsay, used only to spare it. */
   publisher = false;
   /** The newest window of which it has been told. */
@@ -113,9 +115,6 @@ export class Neighbour {
   lastNewsMs: Milliseconds = 0;
   /** Windows of which it has been told the details, and of which content; as far back as the buffer reaches. */
   readonly detailed = new Map<WindowNumber, ContentVersion>();
-  /** The last certificate that a manifest was sent to it with, and the last that came with one of its own. */
-  toldCertificate: Uint8Array | undefined;
-  heardCertificate: Uint8Array | undefined;
   /** It has got one map with all details. */
   informed = false;
   /** Requests in a row that ran into their timeout, and since when. */

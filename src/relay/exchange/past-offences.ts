@@ -25,8 +25,9 @@ export class PastOffences {
   /** It has gone. */
   note({ peerId, badPieces, offences }: Neighbour, nowMs: Milliseconds): void {
     if (peerId === undefined) return;
-    this.#pasts.delete(peerId);
+    // Nothing new: of a second connection at the same time, say.
     if (badPieces === 0 && offences === 0) return;
+    this.#pasts.delete(peerId);
     this.#pasts.set(peerId, { badPieces, offences, goneMs: nowMs });
     const [longest] = this.#pasts.keys();
     if (this.#pasts.size > REMEMBERED_MAX && longest !== undefined) this.#pasts.delete(longest);

@@ -38,6 +38,11 @@ export class Playout {
     return this.#anchor ?? (this.#last ? this.#last.number + 1 : undefined);
   }
 
+  /** The number of that window; -1 before the first. */
+  get playedOut(): WindowNumber {
+    return this.#last?.number ?? -1;
+  }
+
   get lastDelivered(): BufferedWindow | undefined {
     return this.#last;
   }

@@ -158,15 +158,7 @@ export class Receiver {
     return sameBytes(options.hasher.sha256(payload), expected);
   }
 
-  /** It has said that it holds another content than the one that is here. What it sent may be that. */
-  #namesOther({ map }: Neighbour, number: WindowNumber): boolean {
-    const own = this.#context.buffer.get(number);
-    const named = map.get(number)?.version;
-    return own !== undefined && named !== undefined && named !== own.version;
-  }
-
   #reject(neighbour: Neighbour | undefined, window: WindowNumber): void {
-    if (neighbour && this.#namesOther(neighbour, window)) return;
     this.badPieces += 1;
     if (!neighbour) return;
     neighbour.badPieces += 1;

@@ -21,7 +21,10 @@ export type LiveRefusal = LiveMessage & { readonly kind: 'refuse' };
 const UNANSWERED_MAX = 6;
 /** A manifest asked for and not here after this long is asked of somebody else. */
 const MANIFEST_PATIENCE_MS: Milliseconds = 300;
+/** Whoever has refused so many pieces that it had announced, less those that it did send, is an offender. */
 const BROKEN_PROMISES_MAX = 64;
+/** What may have gone since it was told counts so much of a broken promise: once in a while it is none, always it is one. */
+const GONE_PROMISE = 1 / 8;
 /** A publisher that is this much later than predicted is left for another publisher that shows the piece; for a viewer it is left at once. */
 const OTHER_PUBLISHER_LATE_MS: Milliseconds = 100;
 
@@ -114,13 +117,13 @@ export class Requester {
       if (!download || !asked) continue;
       // Only of what it was asked for: there is no end to the windows that nobody asked for.
       if (refusal.why === 'not-held') neighbour.noteLacks(refusal.window);
-      if (refusal.why === 'not-held' && claimed.includes(piece) && !this.#mayHaveGone(neighbour, refusal.window))
-        neighbour.brokenPromises += 1;
+      if (refusal.why === 'not-held' && claimed.includes(piece))
+        neighbour.brokenPromises += this.#mayHaveGone(neighbour, refusal.window) ? GONE_PROMISE : 1;
       neighbour.outstanding -= 1;
       neighbour.wait.released(asked.sizeBytes);
       if (download.asked.length === 0) this.#forget(download);
     }
-    if (neighbour.brokenPromises > BROKEN_PROMISES_MAX) this.#context.accuse(neighbour, 'announces pieces that it does not hold');
+    this.#judgePromises(neighbour);
     this.#context.planDue = true;
   }
 
@@ -180,9 +183,11 @@ export class Requester {
 
   /**
    * A neighbour has news of a window. Pieces of it that are overdue elsewhere are asked of it too; pieces that a publisher has not sent in the
-   * time it was expected to, or that were asked of somebody who often fails, are asked of this neighbour instead.
+   * time it was expected to, or that were asked of somebody who often fails, are asked of this neighbour instead. What it was itself asked for while it
+   * named another content is called off.
    */
   onNews(neighbour: Neighbour, window: WindowNumber): void {
+    this.#callOffOther(neighbour, window);
     for (const download of this.#downloads.of(window)) {
       const [first] = download.asked;
       if (!first || download.hedged || first.peer === neighbour.id || !this.#holds(neighbour, window, download.piece)) continue;
@@ -226,6 +231,27 @@ export class Requester {
     this.#context.planDue = true;
   }
 
+  /**
+   * It goes over to another content, and may have sent pieces of that one. Honest viewers do so once in a while; each time counts as a broken promise, or
+   * whoever sends bad pieces would only have to name another content every time.
+   */
+  #callOffOther(neighbour: Neighbour, window: WindowNumber): void {
+    const named = neighbour.map.get(window)?.version;
+    if (named === undefined) return;
+    for (const download of this.#downloads.of(window)) {
+      const asked = download.asked.find(({ peer }) => peer === neighbour.id);
+      if (asked?.version === undefined || asked.version === named) continue;
+      this.#cancelAt(download, asked, 'other-content');
+      neighbour.brokenPromises += 1;
+      if (download.asked.length === 0) this.#forget(download);
+    }
+    this.#judgePromises(neighbour);
+  }
+
+  #judgePromises(neighbour: Neighbour): void {
+    if (neighbour.brokenPromises > BROKEN_PROMISES_MAX) this.#context.accuse(neighbour, 'announces pieces that it does not hold');
+  }
+
   #holds(neighbour: Neighbour, window: WindowNumber, piece: PieceIndex): boolean {
     return neighbour.map.holds(window, piece, this.#lineage.of(window));
   }
@@ -244,7 +270,8 @@ export class Requester {
   #addAsked(download: Download, holder: Neighbour, sizeBytes: Bytes): void {
     const { nowMs, options } = this.#context;
     const predictedMs = holder.wait.predictMs(sizeBytes);
-    download.asked.push({ peer: holder.id, askedMs: nowMs, predictedMs, wasIdle: holder.outstanding === 0, sizeBytes });
+    const version = holder.map.get(download.window)?.version;
+    download.asked.push({ peer: holder.id, askedMs: nowMs, predictedMs, wasIdle: holder.outstanding === 0, sizeBytes, version });
     holder.outstanding += 1;
     holder.wait.asked(sizeBytes);
     options.downlink.take(sizeBytes, nowMs);
@@ -338,7 +365,9 @@ export class Requester {
     neighbour.outstanding -= 1;
     neighbour.wait.released(asked.sizeBytes);
     neighbour.wait.overtaken(asked.askedMs, asked.predictedMs, this.#context.nowMs);
-    neighbour.noteCalledOff(download.window, download.piece, why);
+    const wanted = this.#lineage.of(download.window);
+    const isOther = wanted !== undefined && asked.version !== undefined && asked.version !== wanted;
+    neighbour.noteCalledOff(download.window, download.piece, isOther ? 'other-content' : why);
     this.#context.send(neighbour, { kind: 'cancel', window: download.window, pieces: [download.piece] });
   }
 

@@ -7,6 +7,7 @@
  * Bounded per neighbour.
  */
 import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import type { ContentVersion } from './manifest.js';
 
 /** More waiting requests than this from one neighbour are refused. */
 export const UPLOADS_PER_PEER_MAX = 128;
@@ -15,6 +16,8 @@ export interface Upload {
   readonly peer: ConnectionId;
   readonly window: WindowNumber;
   readonly piece: PieceIndex;
+  /** The content that is asked for under the window's number. */
+  readonly version: ContentVersion;
   readonly sizeBytes: Bytes;
   /** When the asker gives up. */
   readonly deadlineMs: Milliseconds;

@@ -3,11 +3,9 @@
  *
  * What cannot be sent in the time the asker is willing to wait is refused at once, so that it can ask somebody else.
  */
-import { copyOf, sameBytes } from '../../kernel/bytes.js';
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { LiveMessage } from './live-message.js';
-import { withoutCertificate } from './manifest.js';
 import { MUTE_MAP_PERIODS, type Neighbour } from './neighbour.js';
 import { type Upload, UploadQueue } from './upload-queue.js';
 import type { BufferedWindow } from './window-buffer.js';
@@ -48,9 +46,11 @@ export class Uploader {
     const window = this.#context.buffer.get(request.window);
     // While it does not read what it is sent, it gets no more than the pieces it waits for.
     if (window && request.wantManifest && !neighbour.blocked) this.#sendManifest(neighbour, window);
-    const missing = request.pieces.filter((piece) => !window?.held.has(piece));
+    // What it was told of is another content than what is here by now: that is what it asks for.
+    const isOther = window && (neighbour.detailed.get(request.window) ?? window.version) !== window.version;
+    const missing = request.pieces.filter((piece) => isOther || !window?.held.has(piece));
     if (missing.length > 0) this.#refuse(neighbour, request.window, missing, 'not-held', 0);
-    if (!window) return;
+    if (!window || isOther) return;
     const busy = request.pieces.filter((piece) => window.held.has(piece) && !this.#enqueue(neighbour, window, piece, request.patienceMs));
     if (busy.length > 0) this.#refuse(neighbour, request.window, busy, 'busy', this.#uploadMs(this.#queue.queuedBytes));
     this.serve();
@@ -89,7 +89,8 @@ export class Uploader {
     const window = this.#context.buffer.get(upload.window);
     const payload = window?.piece(upload.piece);
     if (!neighbour) return;
-    if (!window || !payload) return this.#refuse(neighbour, upload.window, [upload.piece], 'not-held', 0);
+    if (!window || !payload || window.version !== upload.version)
+      return this.#refuse(neighbour, upload.window, [upload.piece], 'not-held', 0);
     window.copies[upload.piece] = (window.copies[upload.piece] ?? 0) + 1;
     if (this.#context.isPublisher) window.noteTaker(upload.piece, upload.peer);
     neighbour.noteServed(payload.length, this.#context.nowMs);
@@ -108,7 +109,8 @@ export class Uploader {
     const sizeBytes = window.piece(piece)?.length ?? 0;
     // Nobody honest waits for longer than this; to say so would make a request that is never overdue.
     const waitsMs = Math.min(patienceMs, parameters.waitMaxMs);
-    const upload = { peer: neighbour.id, window: window.number, piece, sizeBytes, deadlineMs: nowMs + waitsMs };
+    const { number, version } = window;
+    const upload = { peer: neighbour.id, window: number, piece, version, sizeBytes, deadlineMs: nowMs + waitsMs };
     return this.#queueMs(upload) <= waitsMs && this.#queue.add(upload);
   }
 
@@ -163,12 +165,7 @@ export class Uploader {
 
   #sendManifest(neighbour: Neighbour, window: BufferedWindow): void {
     const ageMs = Math.max(0, Math.round(this.#context.nowMs - window.originMs));
-    const { bytes, certificate } = window.manifest;
-    const told = neighbour.toldCertificate;
-    if (certificate && told && sameBytes(told, certificate.bytes))
-      return this.#context.send(neighbour, { kind: 'manifest', ageMs, bytes: withoutCertificate(bytes), short: true });
-    if (certificate) neighbour.toldCertificate = copyOf(certificate.bytes);
-    this.#context.send(neighbour, { kind: 'manifest', ageMs, bytes });
+    this.#context.send(neighbour, { kind: 'manifest', ageMs, ...neighbour.certificates.shorten(window.manifest.bytes) });
   }
 
   #refuse(neighbour: Neighbour, window: WindowNumber, pieces: readonly PieceIndex[], why: 'busy' | 'not-held', etaMs: Milliseconds): void {

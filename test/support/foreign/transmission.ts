@@ -20,6 +20,8 @@ const REQUIRED = 2;
 const ENCRYPTION: Readonly<Record<Encryption, number>> = { plain: TOLERATED, allowed: TOLERATED, encrypted: REQUIRED };
 const SEEDING = /Seeding, /;
 const AT_WORK = /Seeding, |Progress: /;
+/** It looks at its torrent five times a second, and ends when it finds it at rest, as it is for a moment between a magnet's metadata and the first piece. */
+const STARTS_MAX = 4;
 
 export const transmission: ForeignClient = {
   name: 'transmission',
@@ -42,11 +44,15 @@ async function start(source: string, folder: string, options: RunOptions, ready:
   writeFileSync(hook, `#!/bin/sh\n: > '${mark}'\n`, { mode: 0o755 });
   writeFileSync(join(own, 'settings.json'), JSON.stringify(settingsOf(options, host, port)));
   const words = ['--config-dir', own, '--download-dir', folder, '--port', String(port), '--finish', hook, '--no-portmap', source];
-  const program = new Program('transmission-cli', words, { cwd: own, env: withoutProxies() });
+  let program: Program;
   const said = (): string => (program.output + program.errors).slice(-2000);
-  await until('transmission works', () => ready.test(program.output) || program.exit !== undefined, READY_MS).catch((error: Error) => {
-    throw new Error(`${error.message}; it said: ${said()}`);
-  });
+  for (let starts = 1; ; starts++) {
+    program = new Program('transmission-cli', words, { cwd: own, env: withoutProxies() });
+    await until('transmission works', () => ready.test(program.output) || program.exit !== undefined, READY_MS).catch((error: Error) => {
+      throw new Error(`${error.message}; it said: ${said()}`);
+    });
+    if (program.exit?.code !== 0 || starts === STARTS_MAX) break;
+  }
   if (program.exit !== undefined) throw new Error(`transmission-cli ended before it was ready: ${said()}`);
   const completion = new Completion();
   completeWhen(() => existsSync(mark) || SEEDING.test(program.output), completion);

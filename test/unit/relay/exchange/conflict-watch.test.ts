@@ -29,11 +29,13 @@ function events(context: ExchangeContext): readonly LiveEvent[] {
 function setUp(publisher = false) {
   const context = makeContext(publisher ? { signer: OWNER } : {}, 10_000);
   hold(context, OURS);
-  return { context, watch: new ConflictWatch(context, new Lineage(context)), x: addNeighbour(context, 'x') };
+  const left: Uint8Array[] = [];
+  const watch = new ConflictWatch(context, new Lineage(context), (publisher) => left.push(publisher));
+  return { context, watch, left, x: addNeighbour(context, 'x') };
 }
 
 test('of other content under a number of ours proof is asked for, and a valid signature makes a conflict of it', () => {
-  const { context, watch, x } = setUp();
+  const { context, watch, left, x } = setUp();
   watch.onMap(x, [availability(OTHER)]);
   assert.equal(
     sentOf(context.takeEffects(), 'request').map(({ to, window, pieces, wantManifest }) => [to, window, pieces.length, wantManifest]),
@@ -41,6 +43,22 @@ test('of other content under a number of ours proof is asked for, and a valid si
   );
   assert.ok(watch.takes(x, OTHER.manifest.bytes));
   assert.equal(events(context), [{ kind: 'conflict', number: 4, publishers: [OWNER.publicKey, PUBLISHER.publicKey] }]);
+  assert.equal(left, [], 'ours is followed on');
+});
+
+test('who has only begun to watch leaves the publisher with the higher key, and it is said once', () => {
+  const { context, left, x } = setUp();
+  const [high, low] = [4, 5].map((number) => makeWindow(number, 3, { bytes: new Uint8Array(40).fill(9) }, PUBLISHER, CHANNEL, CERTIFICATE));
+  context.buffer.remove(4);
+  hold(context, high as typeof OTHER);
+  const lineage = new Lineage(context);
+  // It has just begun.
+  lineage.consider(9, true);
+  const watch = new ConflictWatch(context, lineage, (publisher) => left.push(publisher));
+  watch.onMap(x, [availability(OURS)]);
+  assert.ok(watch.takes(x, OURS.manifest.bytes));
+  assert.ok(low);
+  assert.equal(left, [PUBLISHER.publicKey]);
 });
 
 test('proof is asked for now and then only', () => {

@@ -4,7 +4,7 @@ import { type Download, Downloads } from '../../../../src/relay/exchange/downloa
 
 function ask(downloads: Downloads, window: number, piece: number, ...peers: readonly string[]): Download {
   const download = downloads.open(window, piece, 300);
-  for (const peer of peers) download.asked.push({ peer, askedMs: 0, predictedMs: 100, wasIdle: true, sizeBytes: 10 });
+  for (const peer of peers) download.asked.push({ peer, askedMs: 0, predictedMs: 100, wasIdle: true, sizeBytes: 10, version: undefined });
   return download;
 }
 

@@ -35,6 +35,13 @@ test('what somebody did wrong is still known when it comes back, for an hour', (
   assert.equal(back(past, 'x', HOUR_MS + 1), [0, 0]);
 });
 
+test('a second connection of the same peer that does nothing wrong takes nothing back', () => {
+  const past = new PastOffences();
+  gone(past, 'x', 1, 0);
+  gone(past, 'x', 0, 0);
+  assert.equal(back(past, 'x'), [1, 0]);
+});
+
 test('one that was banned and is back after the ban is not banned again for nothing', () => {
   const past = new PastOffences();
   gone(past, 'x', 2, 5);

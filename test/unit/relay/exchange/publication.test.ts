@@ -31,7 +31,7 @@ function publicationOf(context: ExchangeContext, shares: WindowShares): Publicat
   const [announcer, fellows, watch] = [
     new Announcer(context, shares),
     new FellowPublishers(context),
-    new ConflictWatch(context, new Lineage(context)),
+    new ConflictWatch(context, new Lineage(context), () => undefined),
   ];
   return new Publication({ context, shares, announcer, fellows, watch });
 }

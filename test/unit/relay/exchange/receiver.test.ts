@@ -80,12 +80,17 @@ test('pieces that come before the manifest wait for it, unannounced', () => {
   assert.is(pending.count, 0);
 });
 
-test("a piece of one that names another content is nobody's fault", () => {
-  const { context, receiver, x, give } = setUp();
-  receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
-  x.map.noteVersion(4, MADE.manifest.version + 1);
-  for (const piece of [0, 1, 2]) give(piece, new Uint8Array(PIECE_BYTES));
-  assert.equal([receiver.badPieces, x.badPieces, context.takeAccused(), context.buffer.get(4)?.held.count], [0, 0, [], 0]);
+test("a piece of one that had said that it holds another content by now is nobody's fault; one that said so later is to blame", () => {
+  for (const isSaid of [true, false]) {
+    const { context, receiver, requester, x, give } = setUp();
+    const y = addNeighbour(context, 'y');
+    receiver.onManifest(y, MADE.manifest.bytes, 0, 0);
+    x.map.update(false, 0, [{ ...availability(MADE), version: MADE.manifest.version + 1 }]);
+    if (isSaid) requester.onNews(x, 4);
+    for (const piece of [0, 1]) give(piece, bad());
+    assert.equal([receiver.badPieces, x.badPieces, context.takeAccused().length], isSaid ? [0, 0, 0] : [2, 2, 1]);
+    assert.is(context.buffer.get(4)?.held.count, 0);
+  }
 });
 
 test('the age of a window goes back to when it was cut', () => {

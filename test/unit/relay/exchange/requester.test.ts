@@ -178,13 +178,13 @@ test('a refusal frees the piece; what was announced and is not held counts as a 
   assert.ok(context.planDue);
 });
 
-test('what may have gone since a neighbour last said how far its buffer reaches is no broken promise', () => {
+test('what may have gone since a neighbour last said how far its buffer reaches is an eighth of a broken promise', () => {
   // Two windows in two periods of whole maps.
   const parameters = { ...PARAMETERS, mapPeriodMs: PARAMETERS.windowMs };
   for (const [tail, count] of [
     [0, 1],
     [2, 1],
-    [3, 0],
+    [3, 1 / 8],
   ] as const) {
     const { requester, holder } = setUp(parameters);
     const x = holder('x', [0]);
@@ -227,6 +227,39 @@ test('who breaks its promises again and again is accused', () => {
     requester.onRefusal(x, { kind: 'refuse', why: 'not-held', window: 4, etaMs: 0, pieces: [0, 1, 2] });
   }
   assert.ok(x.brokenPromises > 64 && x.brokenPromises < 70);
+});
+
+test('what a neighbour was asked for under another content than it names now is called off, and counts as a broken promise', () => {
+  const { context, requester, holder } = setUp();
+  const [x, y] = [holder('x', [0]), holder('y', [1])];
+  requester.plan();
+  context.takeEffects();
+  const other = availability(makeWindow(4, 3, { bytes: new Uint8Array(290).fill(9) }));
+  for (const neighbour of [x, y]) {
+    if (neighbour === x) neighbour.map.update(false, 0, [other]);
+    requester.onNews(neighbour, 4);
+    requester.onNews(neighbour, 4);
+  }
+  assert.equal(
+    sentOf(context.takeEffects(), 'cancel').map(({ to, pieces }) => [to, pieces]),
+    [['x', [0]]],
+  );
+  assert.equal([x.brokenPromises, y.brokenPromises], [1, 0]);
+  assert.equal([x.takeCalledOff(4, 0), y.takeCalledOff(4, 1)], ['other-content', undefined]);
+  assert.equal([requester.hasAsked(x, 4, 0), requester.hasAsked(y, 4, 1)], [false, true]);
+});
+
+test('who names another content each time it is asked is accused in the end', () => {
+  const { context, requester, holder } = setUp();
+  const x = holder('x');
+  const lines = [makeWindow(4), makeWindow(4, 3, { bytes: new Uint8Array(290).fill(9) })];
+  for (let round = 0; round < 40 && context.takeAccused().length === 0; round++) {
+    x.map.update(true, 0, [availability(lines[round % 2] as (typeof lines)[0])]);
+    requester.plan();
+    x.map.update(false, 0, [availability(lines[(round + 1) % 2] as (typeof lines)[0])]);
+    requester.onNews(x, 4);
+  }
+  assert.ok(x.brokenPromises > 64 && x.brokenPromises < 70, `${x.brokenPromises}`);
 });
 
 test('what a neighbour that left was asked for is free again, unless somebody else was asked too', () => {

@@ -3,7 +3,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UPLOADS_PER_PEER_MAX, type Upload, UploadQueue } from '../../../../src/relay/exchange/upload-queue.js';
 
-const upload = (peer: string, piece: number, deadlineMs = 100, window = 1): Upload => ({ peer, window, piece, sizeBytes: 10, deadlineMs });
+const upload = (peer: string, piece: number, deadlineMs = 100, window = 1): Upload => ({
+  peer,
+  window,
+  piece,
+  version: 1,
+  sizeBytes: 10,
+  deadlineMs,
+});
 const byDeadline = ({ deadlineMs }: Upload): number => deadlineMs;
 const anybody = (): boolean => true;
 

@@ -55,6 +55,45 @@ test('a certificate goes to each neighbour once, as long as it is the same', () 
   assert.equal(sentBytes, [...each('x'), ...each('y')]);
 });
 
+test('whoever has been told of another content than what is here by now is refused, and so is what was asked for before it changed', () => {
+  const { context, uploader, x, y } = setUp();
+  const [before, now] = [makeWindow(5), makeWindow(5, 3, { bytes: new Uint8Array(290).fill(9) })];
+  hold(context, before);
+  y.detailed.set(5, before.manifest.version);
+  // The first pieces use up what may be sent now; the last one waits.
+  uploader.onRequest(y, request(4, [0, 1], { patienceMs: 2_000 }));
+  uploader.onRequest(y, request(5, [0], { patienceMs: 2_000 }));
+  context.takeEffects();
+  context.buffer.remove(5);
+  hold(context, now);
+  x.detailed.set(5, before.manifest.version);
+  uploader.onRequest(x, request(5, [1]));
+  for (let time = 0; time < 5; time++) {
+    context.nowMs += 100;
+    uploader.onTimer();
+  }
+  const effects = context.takeEffects();
+  assert.equal(
+    sentOf(effects, 'refuse').map(({ to, window, pieces, why }) => [to, window, pieces, why]),
+    [
+      ['x', 5, [1], 'not-held'],
+      ['y', 5, [0], 'not-held'],
+    ],
+  );
+  assert.equal(
+    sentOf(effects, 'piece').filter(({ window }) => window === 5),
+    [],
+  );
+  x.detailed.set(5, now.manifest.version);
+  uploader.onRequest(x, request(5, [1]));
+  context.nowMs += 1_000;
+  uploader.onTimer();
+  assert.equal(
+    sentOf(context.takeEffects(), 'piece').map(({ to, window, piece }) => [to, window, piece]),
+    [['x', 5, 1]],
+  );
+});
+
 test('what is not held is refused, whether the window is known or not', () => {
   const { context, uploader, x } = setUp(new TokenBucket(0));
   x.detailed.set(4, 1).set(5, 2);
