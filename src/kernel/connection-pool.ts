@@ -87,6 +87,10 @@ interface Candidate {
   readonly source: CandidateSource;
   failureCount: number;
   notBeforeMs: Milliseconds;
+  /** Nothing is wanted of it, nor by it: it is not dialled before `recall`. */
+  isAside: boolean;
+  /** A peer was there the last time. */
+  wasThere: boolean;
 }
 
 interface Member {
@@ -154,7 +158,15 @@ export class ConnectionPool {
       return true;
     }
     if (this.#ownAddresses.has(key) || this.#isAddressBanned(address, nowMs) || !this.#makeRoom(address, source)) return false;
-    this.#candidates.set(key, { address, block: addressBlock(address.host), source, failureCount: 0, notBeforeMs: nowMs });
+    this.#candidates.set(key, {
+      address,
+      block: addressBlock(address.host),
+      source,
+      failureCount: 0,
+      notBeforeMs: nowMs,
+      isAside: false,
+      wasThere: false,
+    });
     return true;
   }
 
@@ -207,6 +219,7 @@ export class ConnectionPool {
       if (candidate === undefined) continue;
       if (nowMs - member.sinceMs >= SHORT_LIVED_MS) candidate.failureCount = 0;
       this.#backOff(key, nowMs);
+      candidate.wasThere = true;
     }
   }
 
@@ -216,6 +229,24 @@ export class ConnectionPool {
     if (member === undefined) return;
     const untilMs = nowMs + restMs(nowMs - member.sinceMs);
     for (const key of [member.peerId, ...member.listenKeys]) remember(this.#resting, key, untilMs);
+  }
+
+  /** A member is let go because neither side wants anything of the other. */
+  setAside(id: ConnectionId): void {
+    for (const key of this.#members.get(id)?.listenKeys ?? []) {
+      const candidate = this.#candidates.get(key);
+      if (candidate !== undefined) candidate.isAside = true;
+    }
+  }
+
+  /** Something is wanted again: whoever was set aside, or has gone, perhaps because nothing was wanted, may be dialled at once. */
+  recall(nowMs: Milliseconds): void {
+    for (const candidate of this.#candidates.values()) {
+      if (!candidate.isAside && !candidate.wasThere) continue;
+      candidate.isAside = false;
+      candidate.failureCount = 0;
+      candidate.notBeforeMs = nowMs;
+    }
   }
 
   /** A member has said on which port it listens: an address to tell others, and to come back to. */
@@ -293,7 +324,7 @@ export class ConnectionPool {
     const crowd = ({ block }: Candidate): number => (crowded.has(block) ? 1 : 0);
     let best: Candidate[] = [];
     for (const [key, candidate] of this.#candidates) {
-      if (candidate.notBeforeMs > nowMs || connected.has(key) || this.#dialling.has(key)) continue;
+      if (candidate.isAside || candidate.notBeforeMs > nowMs || connected.has(key) || this.#dialling.has(key)) continue;
       if (this.#isBurst(candidate, nowMs) || this.#isResting(key, nowMs)) continue;
       const order = best[0] === undefined ? -1 : compare(candidate, best[0], crowd);
       if (order < 0) best = [candidate];
@@ -359,8 +390,11 @@ export class ConnectionPool {
     const sameHost = all.filter((candidate) => candidate.address.host === address.host).length;
     if (sameHost >= CANDIDATES_PER_HOST_MAX && !this.#isThisMachine(address.host)) return false;
     const isHearsay = (of: CandidateSource): boolean => of !== 'link' && of !== 'tracker';
-    if (isHearsay(source) && all.filter((candidate) => isHearsay(candidate.source)).length >= HEARSAY_CANDIDATES_MAX) return false;
+    if (isHearsay(source) && all.filter(({ source: named, isAside }) => isHearsay(named) && !isAside).length >= HEARSAY_CANDIDATES_MAX)
+      return false;
     if (all.length < CANDIDATES_MAX) return true;
+    const aside = all.find(({ isAside }) => isAside);
+    if (aside !== undefined) return this.#candidates.delete(formatAddress(aside.address));
     const worst = all.reduce((a, b) => (compare(b, a) > 0 ? b : a));
     if (worst.failureCount === 0 && SOURCE_RANK[source] >= SOURCE_RANK[worst.source]) return false;
     return this.#candidates.delete(formatAddress(worst.address));
@@ -368,7 +402,8 @@ export class ConnectionPool {
 
   #backOff(key: string, nowMs: Milliseconds): void {
     const candidate = this.#candidates.get(key);
-    if (candidate === undefined) return;
+    if (candidate === undefined || candidate.isAside) return;
+    candidate.wasThere = false;
     candidate.failureCount++;
     candidate.notBeforeMs = nowMs + Math.min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** (candidate.failureCount - 1));
     if (candidate.failureCount >= FAILURES_MAX && candidate.source !== 'link') this.#candidates.delete(key);

@@ -209,7 +209,7 @@ export class TitleSession implements Protocol<PeerMessage, TitleCommand, TitleEv
   #onCompletion(): void {
     const { isComplete, neighbours, wanted } = this.#context;
     this.#wasComplete = isComplete;
-    if (!isComplete) return;
+    if (!isComplete) return this.#context.emit({ kind: 'wanted-again' });
     if (wanted.own.count > 0) this.#context.emit({ kind: 'wanted-complete' });
     for (const neighbour of neighbours.values()) this.#interest.tell(neighbour);
     for (const [neighbour, reason] of this.#context.takeAccused()) this.#drop(neighbour, reason);

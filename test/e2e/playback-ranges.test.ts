@@ -183,9 +183,11 @@ test('what a player waits for is called off when it hangs up', async () => {
   const url = sparse.files.find((file) => file.includes('film.mp4')) as string;
   try {
     await until('the subtitles are here', () => sparse.view?.progress === 1, PATIENCE_S * 1000);
+    const hungOn = performance.now();
     const player = await hangOn(url, 30_000_000);
     await eventually('the player is asked for', async () => (await requestedOf(sparse)).length > 0);
     const gone = performance.now();
+    process.stdout.write(`measured: asked for ${Math.round(gone - hungOn)} ms after a player came\n`);
     player.resetAndDestroy();
     await eventually('nothing is asked for', async () => (await requestedOf(sparse)).length === 0);
     process.stdout.write(`measured: called off ${Math.round(performance.now() - gone)} ms after a player hung up, as the API tells it\n`);

@@ -33,7 +33,7 @@ export class PeerConnection implements Connection {
   readonly #wire: PeerWire;
   readonly #extension: string | undefined;
   readonly #onMisbehaved: (detail: string) => void;
-  readonly #onSurplus: () => void;
+  readonly #onLetGo: (kind: 'surplus' | 'idle') => void;
   readonly #inbox: Uint8Array[] = [];
   #inboxBytes: Bytes = 0;
   #events: ConnectionEvents | undefined;
@@ -49,7 +49,7 @@ export class PeerConnection implements Connection {
     /** The engine calls the peer misbehaved: ban it and close. */
     readonly onMisbehaved: (detail: string) => void;
     /** The engine has no room for the peer, and is about to close. */
-    readonly onSurplus: () => void;
+    readonly onLetGo: (kind: 'surplus' | 'idle') => void;
   }) {
     this.id = options.id;
     this.peerId = options.peerId;
@@ -58,7 +58,7 @@ export class PeerConnection implements Connection {
     this.#wire = options.wire;
     this.#extension = options.extension;
     this.#onMisbehaved = options.onMisbehaved;
-    this.#onSurplus = options.onSurplus;
+    this.#onLetGo = options.onLetGo;
   }
 
   get bufferedBytes(): Bytes {
@@ -78,7 +78,7 @@ export class PeerConnection implements Connection {
 
   close(reason: DisconnectReason): void {
     if (reason.kind === 'misbehaved') return this.#onMisbehaved(reason.detail);
-    if (reason.kind === 'surplus') this.#onSurplus();
+    if (reason.kind === 'surplus' || reason.kind === 'idle') this.#onLetGo(reason.kind);
     this.#wire.closeGently(`${reason.kind}: ${reason.detail}`);
   }
 

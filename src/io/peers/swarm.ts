@@ -215,6 +215,12 @@ export class Swarm {
     this.#dial();
   }
 
+  /** Something is wanted again: peers with whom there was nothing to exchange are dialled once more. */
+  recall(): void {
+    this.#pool.recall(this.#nowMs());
+    this.#dial();
+  }
+
   /** Bans a peer for an hour and closes its connections. */
   ban(peerId: string, reason: string): void {
     const peer = [...this.#peers.values()].find((known) => known.peerId === peerId);
@@ -452,7 +458,7 @@ export class Swarm {
       wire: peer.wire,
       ...(carriage === 'frames' ? {} : { extension: carriage.extension }),
       onMisbehaved: (detail) => this.#onMisbehaved(peer, detail),
-      onSurplus: () => this.#onSurplus(peer),
+      onLetGo: (kind) => this.#onLetGo(peer, kind),
     });
     this.#handOver(peer);
   }
@@ -519,8 +525,9 @@ export class Swarm {
     peer.wire.close(`misbehaved: ${detail}`);
   }
 
-  /** The core lets the peer go for want of room. */
-  #onSurplus(peer: SwarmPeer): void {
+  /** The core lets the peer go: for want of room, or because there is nothing to exchange. */
+  #onLetGo(peer: SwarmPeer, kind: 'surplus' | 'idle'): void {
+    if (kind === 'idle') return this.#pool.setAside(peer.id);
     const nowMs = this.#nowMs();
     this.#pool.rest(peer.id, nowMs);
     this.#tellPeers(peer, nowMs);

@@ -77,6 +77,8 @@ export class Title implements PlayableTitle {
   #opening: AbortController | undefined;
   #looking: Promise<void> | undefined;
   #isComplete = false;
+  /** All that is wanted of it is here, as far as the transfer knows. */
+  #wantsNothing = false;
   /** Something was missing when the exchange began. */
   #isDownload = false;
   #hasGivenEnough = false;
@@ -644,6 +646,7 @@ export class Title implements PlayableTitle {
 
   #onEvent(event: TitleEvent): void {
     if (event.kind === 'wanted-complete') void this.#onWantedComplete();
+    if (event.kind === 'wanted-again') this.#onWantedAgain();
     if (event.kind === 'seeding-done') {
       this.#hasGivenEnough = true;
       // A player may yet want what had to give way.
@@ -654,12 +657,21 @@ export class Title implements PlayableTitle {
   /** All has come; unless somebody took files away meanwhile, it is here. */
   async #onWantedComplete(): Promise<void> {
     const transfer = this.#transfer;
-    if (!(await this.#store?.lookAgain()) || transfer !== this.#transfer) return;
+    this.#wantsNothing = true;
+    if (!(await this.#store?.lookAgain()) || transfer !== this.#transfer || !this.#wantsNothing) return;
     this.#recount();
     if (this.#state === 'downloading') this.#state = 'seeding';
     // Who has all it wants downloads nothing, whether that is the whole title or not (BEP 21).
     this.#swarm?.setUploadOnly(true);
     if (this.#isComplete && this.#isDownload) this.#discovery?.complete();
+  }
+
+  /** A player asks for what was not wanted so far. Those who have it were let go, or have let us go. */
+  #onWantedAgain(): void {
+    this.#wantsNothing = false;
+    if (this.#state === 'seeding' && !this.#isComplete) this.#state = 'downloading';
+    this.#swarm?.setUploadOnly(false);
+    this.#swarm?.recall();
   }
 
   /** Enough has been given. */

@@ -50,7 +50,7 @@ export class Interest {
   #leaveIfUseless(neighbour: Neighbour): void {
     if (!this.#context.isComplete || !neighbour.hasSpoken) return;
     if (neighbour.isSeeder || neighbour.uploadOnly)
-      this.#context.dismiss(neighbour, { kind: 'surplus', detail: 'neither side wants anything' });
+      this.#context.dismiss(neighbour, { kind: 'idle', detail: 'neither side wants anything' });
   }
 
   #onMissing(piece: number, change: 1 | -1): void {

@@ -31,6 +31,47 @@ function outgoing(id: string, peerId: string, dialled: PeerAddress): Parameters<
   return { id, peerId, host: dialled.host, dialled };
 }
 
+test('who is set aside is dialled when something is wanted again, at once, however often it came to nothing before', () => {
+  const some = pool();
+  some.addCandidate('8.8.8.8', 1, 'tracker', 0);
+  for (let time = 0; time < 20; time++) {
+    assert.equal(some.dial(time * 100_000), [at('8.8.8.8', 1)]);
+    some.admit(outgoing('x', HIGHER, at('8.8.8.8', 1)), time * 100_000);
+    some.setAside('x');
+    some.released('x', time * 100_000 + 10);
+    some.addCandidate('8.8.8.8', 1, 'tracker', time * 100_000);
+    assert.equal(some.dial(time * 100_000 + 99_999), []);
+    some.recall(time * 100_000 + 99_999);
+  }
+});
+
+test('who has gone by itself is dialled at once when something is wanted again, who was never there is not', () => {
+  const some = pool();
+  some.addCandidate('8.8.8.8', 1, 'tracker', 0);
+  some.addCandidate('9.9.9.9', 1, 'tracker', 0);
+  assert.is(some.dial(0).length, 2);
+  some.admit(outgoing('x', HIGHER, at('8.8.8.8', 1)), 0);
+  some.released('x', 10);
+  some.dialFailed(at('9.9.9.9', 1), 10);
+  assert.equal(some.dial(1_000), []);
+  some.recall(1_000);
+  assert.equal(some.dial(1_000), [at('8.8.8.8', 1)]);
+});
+
+test('who is set aside makes room for others first', () => {
+  const some = pool();
+  some.addCandidate('8.8.8.8', 1, 'link', 0);
+  some.dial(0);
+  some.admit(outgoing('x', HIGHER, at('8.8.8.8', 1)), 0);
+  some.setAside('x');
+  some.released('x', 10);
+  fill(some, 499);
+  assert.ok(some.addCandidate('9.9.9.9', 1, 'tracker', 20));
+  some.recall(20);
+  assert.is(some.candidateCount, 500);
+  assert.not(some.addCandidate('9.9.9.10', 1, 'tracker', 20), 'now there is no room');
+});
+
 test('at most 8 dials are unanswered and at most 10 begin in a second', () => {
   const some = pool();
   fill(some, 30);

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BLOCK_BYTES } from '../../../src/vod/block.js';
 import type { TitleEffect } from '../../../src/vod/title-protocol.js';
-import { DrivenTitle } from '../../support/driven-title.js';
+import { DrivenTitle, disconnectsOf, eventsOf } from '../../support/driven-title.js';
 import { TitleWorld } from '../../support/title-world.js';
 
 const MIB = 1_048_576;
@@ -43,6 +43,26 @@ test('a seek under full load at 2 MiB/s has its piece within one piece time and 
     world.run(1_500);
   }
   assert.ok(Math.max(...tooks) <= 700, tooks.join(' '));
+});
+
+test('with all that is wanted here a seeder is let go until something else is wanted, and that is said each time', () => {
+  const title = new DrivenTitle([0]);
+  const want = (...pieces: readonly number[]): readonly TitleEffect[] =>
+    title.command({ kind: 'select', ranges: pieces.map((piece) => ({ firstPiece: piece, lastPiece: piece, priority: 2 })) });
+  const said = (effects: readonly TitleEffect[]): number[] => [
+    eventsOf(effects, 'wanted-complete').length,
+    eventsOf(effects, 'wanted-again').length,
+  ];
+  title.meet('seed');
+  for (let time = 0; time < 3; time++) {
+    const done = want(0);
+    assert.equal(said(done), [1, 0]);
+    assert.equal(disconnectsOf(done), ['seed idle: neither side wants anything']);
+    assert.equal(disconnectsOf(title.meet('seed')), ['seed idle: neither side wants anything'], 'nor is it wanted when it comes back');
+    assert.equal(said(want(0, 1)), [0, 1]);
+    assert.equal(said(want(0, 1, 2)), [0, 0]);
+    assert.equal(disconnectsOf(title.meet('seed')), []);
+  }
 });
 
 test('a web seed that stood still once is asked again when it has rested', () => {
