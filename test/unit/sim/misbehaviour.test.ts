@@ -29,6 +29,12 @@ test('every habit changes something, and what it makes can travel', () => {
   }
 });
 
+test('who lies in its maps, or tells nothing, does not tell the truth in short words', () => {
+  const told = (habit: HabitName): number => tamperOf(habit, FORGERY)({ kind: 'have', window: 4, pieces: [1] }, 'x', 0).length;
+  const silent = TIME_WASTERS.filter((habit) => told(habit) === 0);
+  assert.equal(silent, ['claims to hold everything', 'claims the far future', 'takes and never tells']);
+});
+
 test("nothing that a polluter sends passes for the owner's", () => {
   for (const habit of POLLUTERS) {
     const genuine = lies(habit).every((message) => {
