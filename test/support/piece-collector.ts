@@ -1,5 +1,6 @@
 /**
- * A peer that asks one station alone what it has made: the manifest of every window that the station announces, and no piece.
+ * A peer that asks one station alone what it has made: the manifest of every window, and no piece. It asks for the next one until it is there, for what a
+ * station has dealt to its viewers it shows to a peer that passes nothing on some seconds later, and not in order.
  *
  * It speaks our own wire through `PeerNetwork`, announces nothing, and so changes nothing for the others. A station that dies is waited for and
  * taken up again on the same port. Several collectors, one per station, tell how far publishers of one channel agree (`piece-table.ts`).
@@ -60,7 +61,9 @@ export class PieceCollector {
   #connection: Connection | undefined;
   #descriptor: Uint8Array | null = null;
   #certificates = new CertificateMemory();
+  /** Numbers asked for, and those that have come, over this connection. */
   #asked = new Set<number>();
+  #taken = new Set<number>();
   #dialledMs = Number.NEGATIVE_INFINITY;
   #saidMs = 0;
   #isLooking = false;
@@ -103,7 +106,10 @@ export class PieceCollector {
   /** Keeps a connection alive, or makes a new one. A swarm of its own for each try: the pool would wait longer from failure to failure. */
   async #look(): Promise<void> {
     const nowMs = performance.now();
-    if (this.#connection !== undefined) return this.#showLife(nowMs);
+    if (this.#connection !== undefined) {
+      if (this.#taken.size > 0) this.#ask(Math.max(...this.#taken) + 1);
+      return this.#showLife(nowMs);
+    }
     if (this.#isLooking || nowMs - this.#dialledMs < DIAL_MS) return;
     this.#isLooking = true;
     const { port, id } = this.#options;
@@ -140,6 +146,7 @@ export class PieceCollector {
     this.#connection = connection;
     this.connections += 1;
     this.#asked = new Set();
+    this.#taken = new Set();
     this.#certificates = new CertificateMemory();
     connection.listen({
       onMessage: (bytes) => this.#onMessage(bytes),
@@ -170,8 +177,12 @@ export class PieceCollector {
     for (const { number } of message.windows) {
       if (this.#asked.has(number)) continue;
       this.#asked.add(number);
-      this.#say({ kind: 'request', window: number, pieces: [], wantManifest: true, patienceMs: PATIENCE_MS });
+      this.#ask(number);
     }
+  }
+
+  #ask(window: number): void {
+    this.#say({ kind: 'request', window, pieces: [], wantManifest: true, patienceMs: PATIENCE_MS });
   }
 
   #take(bytes: Uint8Array | Malformed): void {
@@ -181,6 +192,8 @@ export class PieceCollector {
     const manifest = decodeManifest(bytes, descriptor.pieceBytes);
     if (manifest instanceof Malformed) throw new Error(`the station sent a manifest that cannot be read: ${manifest.reason}`);
     const { number, previous, discontinuity, startMs, durationMs, pieceHashes } = manifest;
+    if (this.#taken.has(number)) return;
+    this.#taken.add(number);
     const pieces = pieceHashes.map((hash) => Buffer.from(hash).toString('hex'));
     const signer = signerOf(manifest, descriptor.owner);
     const made = { number, previous, discontinuity, startMs, durationMs, pieces, signer };
