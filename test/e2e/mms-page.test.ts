@@ -49,12 +49,13 @@ test.after(async () => {
   await Promise.all([...started.map((shoal) => shoal.stop()), wmv?.stop(), h264?.stop()]);
 });
 
+/** Longer than the tests take: where VLC begins a file again, two pictures have one time. */
 function mp4(): string {
   const path = join(temporaryFolder('mp4'), 'film.mp4');
   const picture = ['-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=25'];
   const tone = ['-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=44100'];
   const video = ['-c:v', 'libx264', '-preset', 'veryfast', '-pix_fmt', 'yuv420p', '-g', '50', '-bf', '2', '-b:v', '400k'];
-  execFileSync('ffmpeg', ['-v', 'error', ...picture, ...tone, ...video, '-c:a', 'aac', '-b:a', '64k', '-ac', '2', '-t', '20', path]);
+  execFileSync('ffmpeg', ['-v', 'error', ...picture, ...tone, ...video, '-c:a', 'aac', '-b:a', '64k', '-ac', '2', '-t', '150', path]);
   return path;
 }
 
