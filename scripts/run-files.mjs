@@ -6,7 +6,21 @@
 import { pathToFileURL } from 'node:url';
 
 globalThis.UVU_DEFER = 1;
-const { exec } = await import('uvu');
+const { exec, test } = await import('uvu');
+const { before } = test;
+// uvu keeps to itself why there was nothing to test.
+test.before = Object.assign(
+  (prepare) =>
+    before(async (state) => {
+      try {
+        await prepare(state);
+      } catch (error) {
+        process.stdout.write(`\nbefore the tests: ${error?.stack ?? error}\n`);
+        throw error;
+      }
+    }),
+  { each: before.each },
+);
 for (const [index, file] of process.argv.slice(2).entries()) {
   globalThis.UVU_INDEX = index;
   globalThis.UVU_QUEUE.push([file.replace(/^.*\/dist\/test\//, '')]);

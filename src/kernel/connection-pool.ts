@@ -4,7 +4,7 @@
  * Pure: time and randomness come from the caller, who owns the sockets and does what the pool answers. Everything is bounded:
  * 500 candidates, 10 dials a second, 8 of them unanswered, 1000 bans. A quarter of the places is kept for peers that dial us, so
  * that newcomers always find somebody. No more than half of those wanted are of one block of addresses while others are known: further ones of it,
- * however they came, do not keep others from being dialled.
+ * however they came, do not keep others from being dialled. With whom there is nothing to exchange for now is set aside, and dialled again when there is.
  */
 import { addressBlock, addressGroup, addressScope, formatAddress, makeAddress, normaliseHost, type PeerAddress } from './peer-address.js';
 import type { Rng } from './rng.js';
@@ -33,6 +33,9 @@ export const BANS_MAX = 1000;
 const REST_MS: Milliseconds = 120_000;
 /** The same for one that was turned away as soon as it came: in a swarm where nobody has room, it must not knock in vain for minutes. One review. */
 const TURNED_AWAY_REST_MS: Milliseconds = 30_000;
+/** How long somebody stays set aside, twice as long each time in a row. */
+const FIRST_ASIDE_MS: Milliseconds = 60_000;
+const LONGEST_ASIDE_MS: Milliseconds = 1_800_000;
 /** Of those dialled, so many may come from one block of addresses while others are known. */
 export const BLOCK_SHARE_MAX = 1 / 2;
 /** The share of places that dialled connections may take. */
@@ -87,10 +90,10 @@ interface Candidate {
   readonly source: CandidateSource;
   failureCount: number;
   notBeforeMs: Milliseconds;
-  /** Nothing is wanted of it, nor by it: it is not dialled before `recall`. */
+  /** Nothing was wanted of it, nor by it, when it went: it is dialled at once after `recall`, and else once in a while. */
   isAside: boolean;
-  /** A peer was there the last time. */
-  wasThere: boolean;
+  /** How often in a row. */
+  asideCount: number;
 }
 
 interface Member {
@@ -165,7 +168,7 @@ export class ConnectionPool {
       failureCount: 0,
       notBeforeMs: nowMs,
       isAside: false,
-      wasThere: false,
+      asideCount: 0,
     });
     return true;
   }
@@ -217,9 +220,8 @@ export class ConnectionPool {
     for (const key of member.listenKeys) {
       const candidate = this.#candidates.get(key);
       if (candidate === undefined) continue;
-      if (nowMs - member.sinceMs >= SHORT_LIVED_MS) candidate.failureCount = 0;
-      this.#backOff(key, nowMs);
-      candidate.wasThere = true;
+      if (nowMs - member.sinceMs >= SHORT_LIVED_MS || candidate.isAside) candidate.failureCount = 0;
+      if (!candidate.isAside) this.#backOff(key, nowMs);
     }
   }
 
@@ -231,21 +233,25 @@ export class ConnectionPool {
     for (const key of [member.peerId, ...member.listenKeys]) remember(this.#resting, key, untilMs);
   }
 
-  /** A member is let go because neither side wants anything of the other. */
-  setAside(id: ConnectionId): void {
-    for (const key of this.#members.get(id)?.listenKeys ?? []) {
+  /** Neither side wants anything of the other at the moment. That the connection ends now counts as no failure. */
+  setAside(id: ConnectionId, nowMs: Milliseconds): void {
+    const member = this.#members.get(id);
+    if (member === undefined) return;
+    for (const key of member.listenKeys) {
       const candidate = this.#candidates.get(key);
-      if (candidate !== undefined) candidate.isAside = true;
+      if (candidate === undefined || candidate.isAside) continue;
+      candidate.isAside = true;
+      candidate.asideCount = nowMs - member.sinceMs >= SHORT_LIVED_MS ? 1 : candidate.asideCount + 1;
+      // What the other side wants may change as well, and it may not be able to reach us.
+      candidate.notBeforeMs = nowMs + Math.min(LONGEST_ASIDE_MS, FIRST_ASIDE_MS * 2 ** (candidate.asideCount - 1));
     }
   }
 
-  /** Something is wanted again: whoever was set aside, or has gone, perhaps because nothing was wanted, may be dialled at once. */
+  /** Something is wanted again: whoever was set aside may be dialled at once. */
   recall(nowMs: Milliseconds): void {
     for (const candidate of this.#candidates.values()) {
-      if (!candidate.isAside && !candidate.wasThere) continue;
-      candidate.isAside = false;
-      candidate.failureCount = 0;
-      candidate.notBeforeMs = nowMs;
+      if (candidate.isAside) candidate.notBeforeMs = nowMs;
+      candidate.asideCount = 0;
     }
   }
 
@@ -258,6 +264,7 @@ export class ConnectionPool {
     if (member.listenKeys.size > 0) return;
     member.listenKeys.add(formatAddress(address));
     this.addCandidate(address.host, address.port, 'incoming', nowMs);
+    this.#noteThere(member);
   }
 
   /** Forgets the addresses that these sources have named, as a private torrent must. Returns the connections dialled for them, to close. */
@@ -324,7 +331,7 @@ export class ConnectionPool {
     const crowd = ({ block }: Candidate): number => (crowded.has(block) ? 1 : 0);
     let best: Candidate[] = [];
     for (const [key, candidate] of this.#candidates) {
-      if (candidate.isAside || candidate.notBeforeMs > nowMs || connected.has(key) || this.#dialling.has(key)) continue;
+      if (candidate.notBeforeMs > nowMs || connected.has(key) || this.#dialling.has(key)) continue;
       if (this.#isBurst(candidate, nowMs) || this.#isResting(key, nowMs)) continue;
       const order = best[0] === undefined ? -1 : compare(candidate, best[0], crowd);
       if (order < 0) best = [candidate];
@@ -390,20 +397,18 @@ export class ConnectionPool {
     const sameHost = all.filter((candidate) => candidate.address.host === address.host).length;
     if (sameHost >= CANDIDATES_PER_HOST_MAX && !this.#isThisMachine(address.host)) return false;
     const isHearsay = (of: CandidateSource): boolean => of !== 'link' && of !== 'tracker';
-    if (isHearsay(source) && all.filter(({ source: named, isAside }) => isHearsay(named) && !isAside).length >= HEARSAY_CANDIDATES_MAX)
-      return false;
+    if (isHearsay(source) && all.filter((candidate) => isHearsay(candidate.source)).length >= HEARSAY_CANDIDATES_MAX) return false;
     if (all.length < CANDIDATES_MAX) return true;
-    const aside = all.find(({ isAside }) => isAside);
-    if (aside !== undefined) return this.#candidates.delete(formatAddress(aside.address));
-    const worst = all.reduce((a, b) => (compare(b, a) > 0 ? b : a));
-    if (worst.failureCount === 0 && SOURCE_RANK[source] >= SOURCE_RANK[worst.source]) return false;
+    const worst = all.reduce((a, b) => (isWorse(b, a) ? b : a));
+    const isAsGood = SOURCE_RANK[source] === SOURCE_RANK[worst.source];
+    const mayReplace = SOURCE_RANK[source] < SOURCE_RANK[worst.source] || (isAsGood && worst.isAside);
+    if (worst.failureCount === 0 && !mayReplace) return false;
     return this.#candidates.delete(formatAddress(worst.address));
   }
 
   #backOff(key: string, nowMs: Milliseconds): void {
     const candidate = this.#candidates.get(key);
-    if (candidate === undefined || candidate.isAside) return;
-    candidate.wasThere = false;
+    if (candidate === undefined) return;
     candidate.failureCount++;
     candidate.notBeforeMs = nowMs + Math.min(LONGEST_BACK_OFF_MS, FIRST_BACK_OFF_MS * 2 ** (candidate.failureCount - 1));
     if (candidate.failureCount >= FAILURES_MAX && candidate.source !== 'link') this.#candidates.delete(key);
@@ -457,7 +462,16 @@ export class ConnectionPool {
       listenKeys: new Set(listening.map(formatAddress)),
     };
     this.#members.set(id, member);
+    this.#noteThere(member);
     return member;
+  }
+
+  /** It is connected, so it is not aside. */
+  #noteThere({ listenKeys }: Member): void {
+    for (const key of listenKeys) {
+      const candidate = this.#candidates.get(key);
+      if (candidate !== undefined) candidate.isAside = false;
+    }
   }
 }
 
@@ -465,8 +479,19 @@ function isStranger(source: CandidateSource): boolean {
   return source === 'dht' || source === 'pex';
 }
 
+/** Which of two to forget: more failures, then the worse source, then whoever is set aside. */
+function isWorse(a: Candidate, b: Candidate): boolean {
+  const bySource = SOURCE_RANK[a.source] - SOURCE_RANK[b.source];
+  return (a.failureCount - b.failureCount || bySource || Number(a.isAside) - Number(b.isAside)) > 0;
+}
+
+/** Who was set aside comes after those with whom there may be something to exchange. */
+function failuresOf({ failureCount, isAside }: Candidate): number {
+  return failureCount + (isAside ? 1 : 0);
+}
+
 function compare(a: Candidate, b: Candidate, crowd: (candidate: Candidate) => number = () => 0): number {
-  return a.failureCount - b.failureCount || crowd(a) - crowd(b) || SOURCE_RANK[a.source] - SOURCE_RANK[b.source];
+  return failuresOf(a) - failuresOf(b) || crowd(a) - crowd(b) || SOURCE_RANK[a.source] - SOURCE_RANK[b.source];
 }
 
 /** How long two peers keep apart of which one had no room for the other, by how long they knew each other. */

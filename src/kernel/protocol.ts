@@ -22,7 +22,7 @@ export type Input<Message, Command, Timer extends string> =
 
 /**
  * Why a connection is dropped. `misbehaved` bans the peer. `surplus` tells it whom else there is, and it is neither dialled nor taken back for a while.
- * `idle`: neither side wants anything now; it is dialled again as soon as something is wanted.
+ * `idle`: neither side wants anything now; it is dialled again when we want something, and else once in a while.
  */
 export interface DisconnectReason {
   readonly kind: 'misbehaved' | 'silent' | 'surplus' | 'idle' | 'leaving';

@@ -138,7 +138,7 @@ export type TitleEvent =
   | { readonly kind: 'drop-blocks'; readonly piece: number; readonly blocks: readonly number[] }
   /** Everything wanted is here. May happen again after a new selection. */
   | { readonly kind: 'wanted-complete' }
-  /** After that: something is wanted once more, by a player or a selection. */
+  /** After that: something is wanted once more, by a player or a selection, or because it was lost. */
   | { readonly kind: 'wanted-again' }
   /** A block that a neighbour waits for may now be read; answered by `block-read`, always. */
   | {

@@ -77,7 +77,7 @@ export class TitleSession implements Protocol<PeerMessage, TitleCommand, TitleEv
   readonly #choker: Choker;
   readonly #seeding: Seeding;
   #neighbourCount = 0;
-  #wasComplete = false;
+  #wasContent = false;
 
   constructor(options: TitleSessionOptions) {
     const context = new TransferContext(options);
@@ -199,17 +199,17 @@ export class TitleSession implements Protocol<PeerMessage, TitleCommand, TitleEv
     const context = this.#context;
     for (const [neighbour, reason] of context.takeAccused()) this.#drop(neighbour, reason);
     if (!context.hasStarted) return;
-    if (context.isComplete !== this.#wasComplete) this.#onCompletion();
+    if (context.isContent !== this.#wasContent) this.#onContent();
     this.#announcer.update();
     if (!context.planDue) return;
     context.planDue = false;
     this.#requester.plan();
   }
 
-  #onCompletion(): void {
-    const { isComplete, neighbours, wanted } = this.#context;
-    this.#wasComplete = isComplete;
-    if (!isComplete) return this.#context.emit({ kind: 'wanted-again' });
+  #onContent(): void {
+    const { isContent, neighbours, wanted } = this.#context;
+    this.#wasContent = isContent;
+    if (!isContent) return this.#context.emit({ kind: 'wanted-again' });
     if (wanted.own.count > 0) this.#context.emit({ kind: 'wanted-complete' });
     for (const neighbour of neighbours.values()) this.#interest.tell(neighbour);
     for (const [neighbour, reason] of this.#context.takeAccused()) this.#drop(neighbour, reason);

@@ -42,6 +42,26 @@ test('two networks exchange frames of every kind, whole and in order', () =>
     assert.is(info?.requestQueueCount, 512);
   }));
 
+test('whoever is let go because nothing is wanted, by either side, is dialled when something is wanted again, and not before', () =>
+  withTorrentNodes([{}, {}], async (a, b) => {
+    if (a === undefined || b === undefined) throw new Error('two nodes');
+    await connected(a, b);
+    for (const letsGo of [a, b]) {
+      for (const { swarm } of [a, b]) swarm.setUploadOnly(true);
+      letsGo.live[0]?.connection.close({ kind: 'idle', detail: 'neither side wants anything' });
+      await until('it is gone', () => a.live.length === 0 && b.live.length === 0);
+      const heard = b.heard.length;
+      // Longer than somebody who was lost is waited for.
+      const goneMs = performance.now();
+      await until('a while passes', () => performance.now() - goneMs > 2_500);
+      assert.is(b.heard.length, heard);
+      a.swarm.setUploadOnly(false);
+      a.swarm.recall();
+      await until('they are connected again', () => a.live.length === 1 && b.live.length === 1, 1_000);
+      assert.is(b.live[0]?.info.uploadOnly, false);
+    }
+  }));
+
 test('a peer without BEP 10 and without the fast extension counts like any other', () =>
   withTorrentNodes([{}], async (a) => {
     if (a === undefined) throw new Error('one node');

@@ -25,8 +25,6 @@ const START_MS = 20_000;
 const BACK_MS = 10_000;
 /** The second one joins so much later. */
 const HEAD_START_WINDOWS = 10;
-/** A station that was held up makes several at once. */
-const LATE_WINDOWS = 7;
 /** Per stretch: 2.5 s at either end are not compared. */
 const STRETCH_MS = 8_000;
 /** After what happens to a source, which takes part of it. */
@@ -75,14 +73,14 @@ function assertEqual(name: string, { compared, equal, differing }: PairCount, le
   assert.is(equal, compared, `${name}: windows ${differing.join(', ')} differ`);
 }
 
-/** Numbers only grow, over all runs of the station: none is far below the newest, or comes again as another. */
+/** Numbers only grow, over all runs of the station: none comes after a higher one, or comes again as another. */
 function assertGrowing(name: string, windows: readonly MadeWindow[]): void {
   const known = new Map<number, string>();
   let newest = -1;
   for (const { number, pieces } of windows) {
     const content = pieces.join();
     assert.is(known.get(number) ?? content, content, `${name}: window ${number} is there with two contents`);
-    assert.ok(number > newest - LATE_WINDOWS, `${name}: window ${number} came after ${newest}`);
+    assert.ok(number >= newest, `${name}: window ${number} came after ${newest}`);
     known.set(number, content);
     newest = Math.max(newest, number);
   }

@@ -2,7 +2,7 @@
  * A peer that asks one station alone what it has made: the manifest of every window, and no piece. It asks for the next one until it is there, for what a
  * station has dealt to its viewers it shows to a peer that passes nothing on some seconds later, and not in order.
  *
- * It speaks our own wire through `PeerNetwork`, announces nothing, and so changes nothing for the others. A station that dies is waited for and
+ * It speaks our own wire through `PeerNetwork`, announces nothing, takes no piece, and so changes hardly anything for the others. A station that dies is waited for and
  * taken up again on the same port. Several collectors, one per station, tell how far publishers of one channel agree (`piece-table.ts`).
  */
 import { decodeDescriptor } from '../../src/ingest/channel.js';
@@ -46,6 +46,8 @@ const PATIENCE_MS = 2_000;
 /** A peer that says nothing for 15 s is let go. */
 const SIGN_OF_LIFE_MS = 5_000;
 const LOOK_MS = 50;
+/** Numbers that a station leaves out at once, and that are asked for all the same. */
+const GAP_MAX = 64;
 /** A station that listens but does not answer, because it stands still or has only just begun, is dialled again after this. */
 const DIAL_MS = 1_000;
 
@@ -61,8 +63,8 @@ export class PieceCollector {
   #connection: Connection | undefined;
   #descriptor: Uint8Array | null = null;
   #certificates = new CertificateMemory();
-  /** Numbers asked for, and those that have come, over this connection. */
-  #asked = new Set<number>();
+  /** Over this connection: all numbers up to this one have been asked for, from the first that the station showed; and those that have come. */
+  #askedTo: number | undefined;
   #taken = new Set<number>();
   #dialledMs = Number.NEGATIVE_INFINITY;
   #saidMs = 0;
@@ -107,7 +109,7 @@ export class PieceCollector {
   async #look(): Promise<void> {
     const nowMs = performance.now();
     if (this.#connection !== undefined) {
-      if (this.#taken.size > 0) this.#ask(Math.max(...this.#taken) + 1);
+      if (this.#askedTo !== undefined) this.#ask(this.#askedTo + 1);
       return this.#showLife(nowMs);
     }
     if (this.#isLooking || nowMs - this.#dialledMs < DIAL_MS) return;
@@ -138,6 +140,7 @@ export class PieceCollector {
     this.#isLooking = false;
   }
 
+  /** Before there is anything to ask for. */
   #showLife(nowMs: number): void {
     if (nowMs - this.#saidMs >= SIGN_OF_LIFE_MS) this.#say({ kind: 'map', full: true, tail: 0, windows: [] });
   }
@@ -145,7 +148,7 @@ export class PieceCollector {
   #onConnection(connection: Connection): void {
     this.#connection = connection;
     this.connections += 1;
-    this.#asked = new Set();
+    this.#askedTo = undefined;
     this.#taken = new Set();
     this.#certificates = new CertificateMemory();
     connection.listen({
@@ -175,9 +178,9 @@ export class PieceCollector {
     if (message.kind === 'manifest') return this.#take(this.#certificates.restore(message));
     if (message.kind !== 'map') return;
     for (const { number } of message.windows) {
-      if (this.#asked.has(number)) continue;
-      this.#asked.add(number);
-      this.#ask(number);
+      const from = this.#askedTo === undefined ? number : Math.max(this.#askedTo + 1, number - GAP_MAX);
+      for (let each = from; each <= number; each++) this.#ask(each);
+      this.#askedTo = Math.max(this.#askedTo ?? number, number);
     }
   }
 
@@ -194,6 +197,7 @@ export class PieceCollector {
     const { number, previous, discontinuity, startMs, durationMs, pieceHashes } = manifest;
     if (this.#taken.has(number)) return;
     this.#taken.add(number);
+    this.#askedTo = Math.max(this.#askedTo ?? number, number);
     const pieces = pieceHashes.map((hash) => Buffer.from(hash).toString('hex'));
     const signer = signerOf(manifest, descriptor.owner);
     const made = { number, previous, discontinuity, startMs, durationMs, pieces, signer };

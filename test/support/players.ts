@@ -84,9 +84,12 @@ export async function playWithMpv(url: string, seconds: number): Promise<Played>
   const quiet = ['--no-config', '--vo=null', '--ao=null', '--msg-level=all=warn,statusline=status'];
   const program = new Program('mpv', [...quiet, `--term-status-msg=${MPV_STATUS}`, `--length=${seconds}`, url]);
   const wait = new CoreWait(program.pid);
-  await program.whenExited(PATIENCE_MS + seconds * 1000).finally(() => wait.longestMs());
+  await program.whenExited(PATIENCE_MS + seconds * 1000).catch((error: Error) => {
+    wait.stop();
+    throw error;
+  });
+  const wasHeldUp = wait.stop() >= MPV_WAIT_MS;
   const text = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
-  const wasHeldUp = wait.longestMs() >= MPV_WAIT_MS;
   const drift = wasHeldUp ? '' : [...text.matchAll(MPV_DESYNC)].map(([line]) => line).join('\n');
   const complaints = (text.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').replace(MPV_DESYNC, '').trim() + drift).trim();
   const aheadSeconds = Math.min(...[...text.matchAll(MPV_FRAME)].map(([, , ahead]) => Number(ahead || 0)));

@@ -48,7 +48,7 @@ export class PeerConnection implements Connection {
     readonly extension?: string;
     /** The engine calls the peer misbehaved: ban it and close. */
     readonly onMisbehaved: (detail: string) => void;
-    /** The engine has no room for the peer, and is about to close. */
+    /** The engine has no room for the peer, or nothing to exchange with it, and is about to close. */
     readonly onLetGo: (kind: 'surplus' | 'idle') => void;
   }) {
     this.id = options.id;

@@ -527,7 +527,7 @@ export class Swarm {
 
   /** The core lets the peer go: for want of room, or because there is nothing to exchange. */
   #onLetGo(peer: SwarmPeer, kind: 'surplus' | 'idle'): void {
-    if (kind === 'idle') return this.#pool.setAside(peer.id);
+    if (kind === 'idle') return this.#pool.setAside(peer.id, this.#nowMs());
     const nowMs = this.#nowMs();
     this.#pool.rest(peer.id, nowMs);
     this.#tellPeers(peer, nowMs);
@@ -539,6 +539,8 @@ export class Swarm {
     this.#pastUpBytes += peer.wire.traffic.upBytes;
     this.#pastDownBytes += peer.wire.traffic.downBytes;
     this.#logEnd(peer, end);
+    // Who has all it wants is of no use to a seed, which hangs up first as often as we do.
+    if (this.#dialect instanceof TorrentDialect && this.#dialect.uploadOnly) this.#pool.setAside(peer.id, nowMs);
     this.#pool.released(peer.id, nowMs);
     // Before a handshake a stranger may have the wrong port; after it, breaking the wire protocol is no accident.
     if (end.kind === 'malformed') this.#ban(banTarget(peer), end.reason);

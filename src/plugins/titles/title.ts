@@ -332,9 +332,8 @@ export class Title implements PlayableTitle {
   /** Gives pieces up: off the disk first, then the swarm is told, so that what comes back is never taken for what leaves. */
   async evict(pieces: readonly PieceIndex[]): Promise<void> {
     for (const piece of pieces) await this.#store?.removePiece(piece);
-    this.#transfer?.command({ kind: 'evict', pieces });
     this.#recount();
-    this.#swarm?.setUploadOnly(this.#isComplete);
+    this.#transfer?.command({ kind: 'evict', pieces });
   }
 
   /** Whether its owner keeps it, whatever the disk has room for. */
@@ -498,7 +497,6 @@ export class Title implements PlayableTitle {
   #onLost(piece: PieceIndex): void {
     this.#recount();
     if (this.#entry.published) return this.#fail(this.#changed());
-    if (!this.#isComplete) this.#swarm?.setUploadOnly(false);
     this.#transfer?.command({ kind: 'piece-lost', piece });
   }
 
@@ -666,7 +664,7 @@ export class Title implements PlayableTitle {
     if (this.#isComplete && this.#isDownload) this.#discovery?.complete();
   }
 
-  /** A player asks for what was not wanted so far. Those who have it were let go, or have let us go. */
+  /** A player asks for what was not wanted so far, or something was lost. Those who have it were let go, or have let us go. */
   #onWantedAgain(): void {
     this.#wantsNothing = false;
     if (this.#state === 'seeding' && !this.#isComplete) this.#state = 'downloading';

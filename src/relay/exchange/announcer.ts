@@ -113,9 +113,10 @@ export class Announcer {
 
   #send(neighbour: Neighbour, full: boolean, windows: readonly WindowAvailability[]): void {
     const { onAir, buffer } = this.#context;
-    // What a whole map leaves out its receiver forgets. Of what stands whole in it there is no more to tell.
+    const known = full ? new Map(neighbour.detailed) : neighbour.detailed;
+    // What a whole map leaves out its receiver forgets; what it says of the others in short adds to what is known.
     if (full) neighbour.detailed.clear();
-    for (const { number, version } of windows) if (version !== undefined) neighbour.detailed.set(number, version);
+    for (const { number, version = known.get(number) } of windows) if (version !== undefined) neighbour.detailed.set(number, version);
     const tail = full ? { tail: buffer.tail } : {};
     this.#context.send(neighbour, { kind: 'map', full, ...(onAir ? { onAir } : {}), ...tail, windows });
   }

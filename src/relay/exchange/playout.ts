@@ -38,13 +38,13 @@ export class Playout {
     return this.#anchor ?? (this.#last ? this.#last.number + 1 : undefined);
   }
 
+  get lastDelivered(): BufferedWindow | undefined {
+    return this.#last;
+  }
+
   /** The number of that window; -1 before the first. */
   get playedOut(): WindowNumber {
     return this.#last?.number ?? -1;
-  }
-
-  get lastDelivered(): BufferedWindow | undefined {
-    return this.#last;
   }
 
   /** The start, or the far side of a jump, while it has not been delivered. */

@@ -9,7 +9,7 @@ import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
 import type { LiveMessage } from './live-message.js';
 import { listNeeds } from './needs.js';
-import type { CallOff, Neighbour } from './neighbour.js';
+import type { CalledOff, Neighbour } from './neighbour.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import { byUrgency, chooseHolder, type Need } from './scheduler.js';
@@ -21,10 +21,10 @@ export type LiveRefusal = LiveMessage & { readonly kind: 'refuse' };
 const UNANSWERED_MAX = 6;
 /** A manifest asked for and not here after this long is asked of somebody else. */
 const MANIFEST_PATIENCE_MS: Milliseconds = 300;
-/** Whoever has refused so many pieces that it had announced, less those that it did send, is an offender. */
+/** Whoever has refused, or gone back on, so much of what it had announced, less the good pieces that it sent, is an offender. */
 const BROKEN_PROMISES_MAX = 64;
-/** What may have gone since it was told counts so much of a broken promise: once in a while it is none, always it is one. */
-const GONE_PROMISE = 1 / 8;
+/** What may have gone since it was announced counts as so much of a broken promise: honest neighbours refuse such once in a while. */
+const GONE_PROMISE_RATIO = 1 / 8;
 /** A publisher that is this much later than predicted is left for another publisher that shows the piece; for a viewer it is left at once. */
 const OTHER_PUBLISHER_LATE_MS: Milliseconds = 100;
 
@@ -91,9 +91,14 @@ export class Requester {
   /**
    * A piece has come. Books the answer with the neighbour's estimates and calls off whoever else was asked.
    *
-   * @returns whether the piece was awaited, and whether this neighbour had been asked for it.
+   * @returns whether the piece was awaited, and the request to this neighbour, if it had been asked for it.
    */
-  onAnswer(neighbour: Neighbour, window: WindowNumber, piece: PieceIndex, receivedBytes: Bytes): { awaited: boolean; asked: boolean } {
+  onAnswer(
+    neighbour: Neighbour,
+    window: WindowNumber,
+    piece: PieceIndex,
+    receivedBytes: Bytes,
+  ): { readonly awaited: boolean; readonly asked: Asked | undefined } {
     const download = this.#downloads.get(window, piece);
     const asked = download && this.#downloads.release(download, neighbour.id);
     if (asked) {
@@ -102,7 +107,7 @@ export class Requester {
       neighbour.wait.answered(receivedBytes, asked.askedMs, asked.predictedMs, asked.wasIdle, this.#context.nowMs);
     }
     if (download) this.#finish(download);
-    return { awaited: download !== undefined, asked: asked !== undefined };
+    return { awaited: download !== undefined, asked };
   }
 
   onRefusal(neighbour: Neighbour, refusal: LiveRefusal): void {
@@ -118,7 +123,7 @@ export class Requester {
       // Only of what it was asked for: there is no end to the windows that nobody asked for.
       if (refusal.why === 'not-held') neighbour.noteLacks(refusal.window);
       if (refusal.why === 'not-held' && claimed.includes(piece))
-        neighbour.brokenPromises += this.#mayHaveGone(neighbour, refusal.window) ? GONE_PROMISE : 1;
+        neighbour.brokenPromises += this.#mayHaveGone(neighbour, refusal.window) ? GONE_PROMISE_RATIO : 1;
       neighbour.outstanding -= 1;
       neighbour.wait.released(asked.sizeBytes);
       if (download.asked.length === 0) this.#forget(download);
@@ -187,13 +192,38 @@ export class Requester {
    * named another content is called off.
    */
   onNews(neighbour: Neighbour, window: WindowNumber): void {
-    this.#callOffOther(neighbour, window);
+    this.onNamed(neighbour, window);
     for (const download of this.#downloads.of(window)) {
       const [first] = download.asked;
       if (!first || download.hedged || first.peer === neighbour.id || !this.#holds(neighbour, window, download.piece)) continue;
       if (download.overdue && this.#context.parameters.hedge > 0) this.#hedge(download, [neighbour]);
       else if (this.#isBetter(neighbour, first)) this.#move(download, first, neighbour);
     }
+  }
+
+  /**
+   * A neighbour has named the content that it holds of this window, or shown its manifest. What it was asked for as another one is called off: it may have sent
+   * pieces of this one. Honest viewers go over so once in a while; each window counts as a broken promise, or whoever sends bad pieces would only have to name
+   * another content every time.
+   */
+  onNamed(neighbour: Neighbour, window: WindowNumber): void {
+    const named = neighbour.map.get(window)?.version;
+    if (named === undefined) return;
+    let isOther = false;
+    for (const download of this.#downloads.of(window)) {
+      const asked = download.asked.find(({ peer }) => peer === neighbour.id);
+      if (!asked || (asked.version ?? this.#lineage.of(window) ?? named) === named) continue;
+      this.#cancelAt(download, asked, 'other-content');
+      isOther = true;
+      if (download.asked.length === 0) this.#forget(download);
+    }
+    if (isOther) this.wentBack(neighbour);
+  }
+
+  /** It has gone back on something that it had announced. */
+  wentBack(neighbour: Neighbour): void {
+    neighbour.brokenPromises += 1;
+    this.#judgePromises(neighbour);
   }
 
   /** The neighbour is gone, and with it whatever it was asked for. */
@@ -231,25 +261,8 @@ export class Requester {
     this.#context.planDue = true;
   }
 
-  /**
-   * It goes over to another content, and may have sent pieces of that one. Honest viewers do so once in a while; each time counts as a broken promise, or
-   * whoever sends bad pieces would only have to name another content every time.
-   */
-  #callOffOther(neighbour: Neighbour, window: WindowNumber): void {
-    const named = neighbour.map.get(window)?.version;
-    if (named === undefined) return;
-    for (const download of this.#downloads.of(window)) {
-      const asked = download.asked.find(({ peer }) => peer === neighbour.id);
-      if (asked?.version === undefined || asked.version === named) continue;
-      this.#cancelAt(download, asked, 'other-content');
-      neighbour.brokenPromises += 1;
-      if (download.asked.length === 0) this.#forget(download);
-    }
-    this.#judgePromises(neighbour);
-  }
-
   #judgePromises(neighbour: Neighbour): void {
-    if (neighbour.brokenPromises > BROKEN_PROMISES_MAX) this.#context.accuse(neighbour, 'announces pieces that it does not hold');
+    if (neighbour.brokenPromises > BROKEN_PROMISES_MAX) this.#context.accuse(neighbour, 'does not hold what it announces');
   }
 
   #holds(neighbour: Neighbour, window: WindowNumber, piece: PieceIndex): boolean {
@@ -353,21 +366,19 @@ export class Requester {
   }
 
   /** The piece is here, or not wanted: whoever still has it in the queue is told. */
-  #finish(download: Download, why: CallOff = 'settled'): void {
+  #finish(download: Download, why: CalledOff['why'] = 'settled'): void {
     for (const asked of [...download.asked]) this.#cancelAt(download, asked, why);
     this.#forget(download);
   }
 
-  #cancelAt(download: Download, asked: Asked, why: CallOff = 'settled'): void {
+  #cancelAt(download: Download, asked: Asked, why: CalledOff['why'] = 'settled'): void {
     this.#downloads.release(download, asked.peer);
     const neighbour = this.#context.neighbours.get(asked.peer);
     if (!neighbour) return;
     neighbour.outstanding -= 1;
     neighbour.wait.released(asked.sizeBytes);
     neighbour.wait.overtaken(asked.askedMs, asked.predictedMs, this.#context.nowMs);
-    const wanted = this.#lineage.of(download.window);
-    const isOther = wanted !== undefined && asked.version !== undefined && asked.version !== wanted;
-    neighbour.noteCalledOff(download.window, download.piece, isOther ? 'other-content' : why);
+    neighbour.noteCalledOff(download.window, download.piece, { version: asked.version, why });
     this.#context.send(neighbour, { kind: 'cancel', window: download.window, pieces: [download.piece] });
   }
 

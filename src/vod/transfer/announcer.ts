@@ -79,7 +79,7 @@ export class Announcer {
 
   /** After each step: what we are has changed, or not. */
   update(): void {
-    const { isComplete, needs, neighbours } = this.#context;
+    const { isComplete, isContent, needs, neighbours } = this.#context;
     const isWatching = !needs.isEmpty;
     const awaited = isWatching && !isComplete ? this.#awaitedPieces() : NONE;
     if (isWatching !== this.#isWatching || !isSame(awaited, this.#awaited)) {
@@ -87,10 +87,10 @@ export class Announcer {
       this.#awaited = awaited;
       for (const neighbour of neighbours.values()) if (neighbour.introduction.kin) this.#context.send(neighbour, this.#watching);
     }
-    if (isComplete === this.#isUploadOnly) return;
-    this.#isUploadOnly = isComplete;
+    if (isContent === this.#isUploadOnly) return;
+    this.#isUploadOnly = isContent;
     for (const neighbour of neighbours.values()) {
-      if (neighbour.introduction.mapsUploadOnly) this.#context.send(neighbour, { kind: 'upload-only', on: isComplete });
+      if (neighbour.introduction.mapsUploadOnly) this.#context.send(neighbour, { kind: 'upload-only', on: isContent });
     }
   }
 }

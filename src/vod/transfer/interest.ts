@@ -48,7 +48,7 @@ export class Interest {
   }
 
   #leaveIfUseless(neighbour: Neighbour): void {
-    if (!this.#context.isComplete || !neighbour.hasSpoken) return;
+    if (!neighbour.hasSpoken || !this.#context.isContent) return;
     if (neighbour.isSeeder || neighbour.uploadOnly)
       this.#context.dismiss(neighbour, { kind: 'idle', detail: 'neither side wants anything' });
   }

@@ -101,6 +101,17 @@ export class TransferContext {
     return this.wanted.missing.count === 0;
   }
 
+  /** Nothing is wanted, nor will be while the readers there are read on: of what lies before them only the nearest counts as wanted. */
+  get isContent(): boolean {
+    if (!this.isComplete) return false;
+    const { own } = this.wanted;
+    if (own.isFull) return true;
+    return this.needs.all.every(({ urgentPiece, lastPiece }) => {
+      for (let piece = urgentPiece + 1; piece <= lastPiece; piece++) if (!own.has(piece)) return false;
+      return true;
+    });
+  }
+
   /** The row of a piece that is begun, if need be now. */
   openRow(piece: number): Row<Neighbour> {
     return this.tasks.row(piece) ?? this.tasks.open(piece, this.pieceBytes(piece));

@@ -54,7 +54,7 @@ export async function startScripted(command: string, words: readonly string[], j
 }
 
 /** Makes `completed` reject when the program is gone. */
-export function failOnExit(program: Program, completion: Completion): void {
+export function failOnExit(program: Pick<Program, 'name' | 'exit' | 'output' | 'errors'>, completion: Completion): void {
   const timer = setInterval(() => {
     if (program.exit === undefined) return;
     clearInterval(timer);

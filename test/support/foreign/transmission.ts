@@ -7,7 +7,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../free-port.js';
-import { Program, temporaryFolder } from '../program.js';
+import { type Exit, Program, temporaryFolder } from '../program.js';
 import { until } from '../until.js';
 import { withoutProxies } from './aria2.js';
 import { Completion, type Encryption, type ForeignClient, type RunningClient, type RunOptions } from './foreign-client.js';
@@ -22,6 +22,7 @@ const SEEDING = /Seeding, /;
 const AT_WORK = /Seeding, |Progress: /;
 /** It looks at its torrent five times a second, and ends when it finds it at rest, as it is for a moment between a magnet's metadata and the first piece. */
 const STARTS_MAX = 4;
+const LOOK_MS = 50;
 
 export const transmission: ForeignClient = {
   name: 'transmission',
@@ -44,21 +45,67 @@ async function start(source: string, folder: string, options: RunOptions, ready:
   writeFileSync(hook, `#!/bin/sh\n: > '${mark}'\n`, { mode: 0o755 });
   writeFileSync(join(own, 'settings.json'), JSON.stringify(settingsOf(options, host, port)));
   const words = ['--config-dir', own, '--download-dir', folder, '--port', String(port), '--finish', hook, '--no-portmap', source];
-  let program: Program;
-  const said = (): string => (program.output + program.errors).slice(-2000);
-  for (let starts = 1; ; starts++) {
-    program = new Program('transmission-cli', words, { cwd: own, env: withoutProxies() });
-    await until('transmission works', () => ready.test(program.output) || program.exit !== undefined, READY_MS).catch((error: Error) => {
-      throw new Error(`${error.message}; it said: ${said()}`);
-    });
-    if (program.exit?.code !== 0 || starts === STARTS_MAX) break;
-  }
-  if (program.exit !== undefined) throw new Error(`transmission-cli ended before it was ready: ${said()}`);
+  const life = new TransmissionLife(words, own);
+  await until('transmission works', () => ready.test(life.output) || life.exit !== undefined, READY_MS).catch((error: Error) => {
+    throw new Error(`${error.message}; it said: ${life.said()}`);
+  });
+  if (life.exit !== undefined) throw new Error(`transmission-cli ended before it was ready: ${life.said()}`);
   const completion = new Completion();
-  completeWhen(() => existsSync(mark) || SEEDING.test(program.output), completion);
-  failOnExit(program, completion);
+  completeWhen(() => existsSync(mark) || SEEDING.test(life.output), completion);
+  failOnExit(life, completion);
   const dhtPort = options.dht === undefined ? 0 : port;
-  return { pid: program.pid, host, port, dhtPort, completed: completion.promise, said, stop: () => program.stop() };
+  return { pid: life.pid, host, port, dhtPort, completed: completion.promise, said: () => life.said(), stop: () => life.stop() };
+}
+
+/** The program, started again where it ends by itself though nothing was wrong. It goes on where it was. */
+class TransmissionLife {
+  readonly name = 'transmission-cli';
+  readonly #start: () => Program;
+  readonly #timer: NodeJS.Timeout;
+  #program: Program;
+  #starts = 1;
+
+  constructor(words: readonly string[], folder: string) {
+    this.#start = () => new Program('transmission-cli', words, { cwd: folder, env: withoutProxies() });
+    this.#program = this.#start();
+    this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
+  }
+
+  get pid(): number {
+    return this.#program.pid;
+  }
+
+  get output(): string {
+    return this.#program.output;
+  }
+
+  get errors(): string {
+    return this.#program.errors;
+  }
+
+  /** How it has ended; undefined while it runs, or is to be started again. */
+  get exit(): Exit | undefined {
+    return this.#goesOn ? undefined : this.#program.exit;
+  }
+
+  said(): string {
+    return (this.output + this.errors).slice(-2000);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#program.stop();
+  }
+
+  get #goesOn(): boolean {
+    return this.#program.exit?.code === 0 && this.#starts < STARTS_MAX;
+  }
+
+  #look(): void {
+    if (!this.#goesOn) return;
+    this.#starts += 1;
+    this.#program = this.#start();
+  }
 }
 
 function settingsOf({ pex, dht, encryption = 'plain', ...limits }: RunOptions, host: string, port: number): object {

@@ -31,45 +31,74 @@ function outgoing(id: string, peerId: string, dialled: PeerAddress): Parameters<
   return { id, peerId, host: dialled.host, dialled };
 }
 
-test('who is set aside is dialled when something is wanted again, at once, however often it came to nothing before', () => {
+/** A peer that was dialled and connected, at a time. */
+function meet(some: ConnectionPool, nowMs: number, address = at('8.8.8.8', 1), source: 'tracker' | 'link' = 'tracker'): void {
+  some.addCandidate(address.host, address.port, source, nowMs);
+  assert.equal(some.dial(nowMs), [address]);
+  assert.is(some.admit(outgoing('x', HIGHER, address), nowMs).kind, 'admitted');
+}
+
+function part(some: ConnectionPool, nowMs: number): void {
+  some.setAside('x', nowMs);
+  some.released('x', nowMs);
+}
+
+test('who is set aside is dialled at once when something is wanted again, however often it was set aside before', () => {
   const some = pool();
-  some.addCandidate('8.8.8.8', 1, 'tracker', 0);
-  for (let time = 0; time < 20; time++) {
-    assert.equal(some.dial(time * 100_000), [at('8.8.8.8', 1)]);
-    some.admit(outgoing('x', HIGHER, at('8.8.8.8', 1)), time * 100_000);
-    some.setAside('x');
-    some.released('x', time * 100_000 + 10);
-    some.addCandidate('8.8.8.8', 1, 'tracker', time * 100_000);
-    assert.equal(some.dial(time * 100_000 + 99_999), []);
-    some.recall(time * 100_000 + 99_999);
+  for (let startMs = 0; startMs < 20_000_000; startMs += 1_000_000) {
+    meet(some, startMs);
+    part(some, startMs + 10);
+    some.addCandidate('8.8.8.8', 1, 'tracker', startMs + 20);
+    assert.equal(some.dial(startMs + 50_000), []);
+    some.recall(startMs + 50_000);
+    assert.equal(some.dial(startMs + 50_000), [at('8.8.8.8', 1)]);
+    some.dialFailed(at('8.8.8.8', 1), startMs + 50_000);
   }
 });
 
-test('who has gone by itself is dialled at once when something is wanted again, who was never there is not', () => {
+test('without that it is dialled once in a while, after a minute, two and four, for it may want something itself', () => {
   const some = pool();
-  some.addCandidate('8.8.8.8', 1, 'tracker', 0);
-  some.addCandidate('9.9.9.9', 1, 'tracker', 0);
-  assert.is(some.dial(0).length, 2);
-  some.admit(outgoing('x', HIGHER, at('8.8.8.8', 1)), 0);
-  some.released('x', 10);
-  some.dialFailed(at('9.9.9.9', 1), 10);
-  assert.equal(some.dial(1_000), []);
-  some.recall(1_000);
-  assert.equal(some.dial(1_000), [at('8.8.8.8', 1)]);
+  let nowMs = 0;
+  for (const waitMs of [60_000, 120_000, 240_000, 480_000, 960_000, 1_800_000, 1_800_000]) {
+    meet(some, nowMs);
+    part(some, nowMs + 10);
+    assert.equal(some.dial(nowMs + 10 + waitMs - 1), []);
+    nowMs += 10 + waitMs;
+  }
+  meet(some, nowMs);
+  part(some, nowMs + 20_000);
+  assert.equal(some.dial(nowMs + 80_000), [at('8.8.8.8', 1)], 'it had stayed for a while');
 });
 
-test('who is set aside makes room for others first', () => {
+test('who was set aside, came back and is lost is dialled as anybody else', () => {
   const some = pool();
-  some.addCandidate('8.8.8.8', 1, 'link', 0);
-  some.dial(0);
-  some.admit(outgoing('x', HIGHER, at('8.8.8.8', 1)), 0);
-  some.setAside('x');
-  some.released('x', 10);
+  meet(some, 0);
+  part(some, 10);
+  some.admit(incoming('y', HIGHER), 1_000);
+  some.learnListenPort('y', 1, 1_000);
+  some.released('y', 20_000);
+  assert.equal(some.dial(22_000), [at('8.8.8.8', 1)]);
+});
+
+test('to be set aside does not help against a ban', () => {
+  const some = pool();
+  meet(some, 0);
+  part(some, 10);
+  some.ban({ peerId: HIGHER, host: '8.8.8.8', port: 1 }, 20);
+  some.recall(30);
+  assert.equal(some.dial(30), []);
+});
+
+test('who is set aside makes room for others as good, but not for worse ones', () => {
+  const some = pool();
+  meet(some, 0);
+  part(some, 10);
   fill(some, 499);
+  assert.not(some.addCandidate('9.9.9.9', 1, 'pex', 20));
   assert.ok(some.addCandidate('9.9.9.9', 1, 'tracker', 20));
   some.recall(20);
+  assert.not(some.addCandidate('8.8.8.8', 1, 'tracker', 20), 'it has gone, and nobody else is aside');
   assert.is(some.candidateCount, 500);
-  assert.not(some.addCandidate('9.9.9.10', 1, 'tracker', 20), 'now there is no room');
 });
 
 test('at most 8 dials are unanswered and at most 10 begin in a second', () => {

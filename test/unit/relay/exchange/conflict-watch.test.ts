@@ -48,17 +48,22 @@ test('of other content under a number of ours proof is asked for, and a valid si
 
 test('who has only begun to watch leaves the publisher with the higher key, and it is said once', () => {
   const { context, left, x } = setUp();
-  const [high, low] = [4, 5].map((number) => makeWindow(number, 3, { bytes: new Uint8Array(40).fill(9) }, PUBLISHER, CHANNEL, CERTIFICATE));
   context.buffer.remove(4);
-  hold(context, high as typeof OTHER);
+  hold(context, OTHER);
   const lineage = new Lineage(context);
   // It has just begun.
   lineage.consider(9, true);
   const watch = new ConflictWatch(context, lineage, (publisher) => left.push(publisher));
   watch.onMap(x, [availability(OURS)]);
   assert.ok(watch.takes(x, OURS.manifest.bytes));
-  assert.ok(low);
   assert.equal(left, [PUBLISHER.publicKey]);
+  // The owner's window is here now, and the other one is named again.
+  context.buffer.remove(4);
+  hold(context, OURS);
+  context.nowMs += 3_000;
+  watch.onMap(x, [availability(OTHER)]);
+  assert.ok(watch.takes(x, OTHER.manifest.bytes));
+  assert.is(left.length, 1);
 });
 
 test('proof is asked for now and then only', () => {

@@ -80,16 +80,53 @@ test('pieces that come before the manifest wait for it, unannounced', () => {
   assert.is(pending.count, 0);
 });
 
-test("a piece of one that had said that it holds another content by now is nobody's fault; one that said so later is to blame", () => {
-  for (const isSaid of [true, false]) {
+const OTHER = makeWindow(4, 3, { bytes: new Uint8Array(290).fill(9) });
+
+test('pieces of another content are held against who had named ours when it was asked, and not against who has named the other since', () => {
+  for (const names of ['ours', 'the other', 'the other in its manifest'] as const) {
     const { context, receiver, requester, x, give } = setUp();
-    const y = addNeighbour(context, 'y');
-    receiver.onManifest(y, MADE.manifest.bytes, 0, 0);
-    x.map.update(false, 0, [{ ...availability(MADE), version: MADE.manifest.version + 1 }]);
-    if (isSaid) requester.onNews(x, 4);
-    for (const piece of [0, 1]) give(piece, bad());
-    assert.equal([receiver.badPieces, x.badPieces, context.takeAccused().length], isSaid ? [0, 0, 0] : [2, 2, 1]);
-    assert.is(context.buffer.get(4)?.held.count, 0);
+    receiver.onManifest(addNeighbour(context, 'y'), MADE.manifest.bytes, 0, 0);
+    if (names === 'the other') x.map.update(false, 0, [availability(OTHER)]);
+    requester.onNews(x, 4);
+    if (names === 'the other in its manifest') {
+      x.map.noteVersion(4, OTHER.manifest.version);
+      requester.onNamed(x, 4);
+    }
+    for (const piece of [0, 1]) give(piece, OTHER.pieces[piece]);
+    assert.equal([receiver.badPieces, x.badPieces, context.takeAccused().length], names === 'ours' ? [2, 2, 1] : [0, 0, 0], names);
+    assert.equal([x.brokenPromises, context.buffer.get(4)?.held.count], [names === 'ours' ? 0 : 1, 0], names);
+  }
+});
+
+test('a late piece of the content that was asked for is no fault once another one is here, whyever it was called off', () => {
+  const { context, receiver, requester, x, give } = setUp();
+  requester.abandon(4);
+  const y = addNeighbour(context, 'y');
+  y.map.update(true, 0, [availability(OTHER)]);
+  x.map.noteMissing(4);
+  requester.plan();
+  receiver.onManifest(y, OTHER.manifest.bytes, 0, 0);
+  assert.is(context.buffer.get(4)?.version, OTHER.manifest.version);
+  for (const piece of [0, 1]) give(piece);
+  assert.equal([receiver.badPieces, x.badPieces], [0, 0]);
+});
+
+test('early pieces of a publisher that had named nothing are what it names since, at a price', () => {
+  for (const names of ['nothing', 'the other'] as const) {
+    const context = makeContext({}, 1_000);
+    const pending = new PendingWindows();
+    const playout = new Playout(PARAMETERS, context.buffer, () => false);
+    playout.moveTo(4);
+    const lineage = new Lineage(context);
+    const requester = new Requester({ context, playout, pending, lineage });
+    const announcer = new Announcer(context, new WindowShares(PARAMETERS.revealMs));
+    const receiver = new Receiver({ context, announcer, requester, pending, lineage });
+    const p = addNeighbour(context, 'p', true);
+    pending.noteManifestAsked(4, 'p', context.nowMs);
+    for (const piece of [0, 1]) pending.keep(4, piece, { from: 'p', payload: OTHER.pieces[piece] as Uint8Array, version: undefined });
+    if (names === 'the other') p.map.update(false, 0, [availability(OTHER)]);
+    receiver.onManifest(addNeighbour(context, 'y'), MADE.manifest.bytes, 0, 0);
+    assert.equal([receiver.badPieces, p.badPieces, p.brokenPromises], names === 'nothing' ? [2, 2, 0] : [0, 0, 1], names);
   }
 });
 
