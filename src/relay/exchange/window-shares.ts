@@ -180,7 +180,8 @@ export class WindowShares {
     for (const [piece, fate] of deal.fates.entries()) {
       const holders = crowd.holders(piece);
       this.#follow(deal, window, piece, holders, nowMs);
-      if (fate.beyond > 1 + crowd.able.length * LIARS_RATIO || nowMs - fate.movedMs < this.#patienceMs) continue;
+      const isAwaited = fate.beyond > 1 + crowd.able.length * LIARS_RATIO || nowMs - fate.movedMs < this.#patienceMs;
+      if (isAwaited && !isOrphaned(deal, piece, holders)) continue;
       if (!fate.isPassedOn) this.#noteStopped(fate.dealtTo);
       const lacks = (peer: ConnectionId): boolean =>
         !deal.shares.get(peer)?.has(piece) && !(holders.includes(peer) && !deal.liars.has(peer));
@@ -343,6 +344,12 @@ export class WindowShares {
     deal.shares.set(peer, share);
     return true;
   }
+}
+
+/** The publisher whose part it was is gone, and nobody has it. */
+function isOrphaned({ part, fates }: Deal, piece: PieceIndex, holders: readonly ConnectionId[]): boolean {
+  if (part === undefined || part.isOurs(piece) || holders.length > 0) return false;
+  return part.ownerOf(piece) === undefined && fates[piece]?.dealtTo === undefined;
 }
 
 /** Publishers of whose part somebody holds something by now. */

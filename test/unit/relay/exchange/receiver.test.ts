@@ -28,27 +28,28 @@ import {
 
 const MADE = makeWindow(4);
 
-/** Everything of window 4 has been asked of `x`, its manifest included. */
-function setUp() {
+/** Window 4 is the next to be played, and nobody is there. */
+function makeReceiver() {
   const context = makeContext({}, 1_000);
   const pending = new PendingWindows();
   const playout = new Playout(PARAMETERS, context.buffer, () => false);
   playout.moveTo(4);
   const lineage = new Lineage(context);
   const requester = new Requester({ context, playout, pending, lineage });
-  const receiver = new Receiver({
-    context,
-    announcer: new Announcer(context, new WindowShares(PARAMETERS.revealMs)),
-    requester,
-    pending,
-    lineage,
-  });
+  const announcer = new Announcer(context, new WindowShares(PARAMETERS.revealMs));
+  return { context, pending, requester, receiver: new Receiver({ context, announcer, requester, pending, lineage }) };
+}
+
+/** Everything of window 4 has been asked of `x`, its manifest included. */
+function setUp() {
+  const made = makeReceiver();
+  const { context, requester, receiver } = made;
   const x = addNeighbour(context, 'x');
   x.map.update(true, 0, [availability(MADE)]);
   requester.plan();
   context.takeEffects();
   const give = (piece: number, payload = MADE.pieces[piece] as Uint8Array, from = x): void => receiver.onPiece(from, 4, piece, payload);
-  return { context, pending, requester, receiver, x, give };
+  return { ...made, x, give };
 }
 
 const bad = (): Uint8Array => new Uint8Array(PIECE_BYTES);
@@ -113,14 +114,7 @@ test('a late piece of the content that was asked for is no fault once another on
 
 test('early pieces of a publisher that had named nothing are what it names since, at a price', () => {
   for (const names of ['nothing', 'the other'] as const) {
-    const context = makeContext({}, 1_000);
-    const pending = new PendingWindows();
-    const playout = new Playout(PARAMETERS, context.buffer, () => false);
-    playout.moveTo(4);
-    const lineage = new Lineage(context);
-    const requester = new Requester({ context, playout, pending, lineage });
-    const announcer = new Announcer(context, new WindowShares(PARAMETERS.revealMs));
-    const receiver = new Receiver({ context, announcer, requester, pending, lineage });
+    const { context, pending, receiver } = makeReceiver();
     const p = addNeighbour(context, 'p', true);
     pending.noteManifestAsked(4, 'p', context.nowMs);
     for (const piece of [0, 1]) pending.keep(4, piece, { from: 'p', payload: OTHER.pieces[piece] as Uint8Array, version: undefined });

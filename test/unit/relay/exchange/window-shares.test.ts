@@ -1,8 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Part } from '../../../../src/relay/exchange/fellow-publishers.js';
+import { Neighbour } from '../../../../src/relay/exchange/neighbour.js';
 import type { BufferedWindow } from '../../../../src/relay/exchange/window-buffer.js';
 import { type Crowd, WindowShares } from '../../../../src/relay/exchange/window-shares.js';
-import { hold, makeContext, makeWindow } from '../../../support/exchange-fixture.js';
+import { availability, hold, makeContext, makeWindow } from '../../../support/exchange-fixture.js';
 
 const REVEAL_MS = 400;
 const LOOK_MS = REVEAL_MS / 4;
@@ -261,6 +263,33 @@ test('what has left the buffer, and who has left the swarm, is forgotten', () =>
   assert.is(first.look().state, 'over');
   shares.dropPeer('a');
   assert.equal(second.dealt('a'), []);
+});
+
+test('what a publisher that has gone had not spread of its part is dealt at the next look, and not before it has gone', () => {
+  for (const goes of [true, false]) {
+    const shares = new WindowShares(REVEAL_MS);
+    const swarm = new Swarm();
+    const window = cut(1);
+    const other = new Neighbour('other', 0);
+    other.map.update(true, 0, [availability(makeWindow(1, PIECES))]);
+    let isThere = true;
+    const part: Part = {
+      count: 2,
+      isOurs: (piece) => piece % 2 === 0,
+      ownerOf: (piece) => (isThere && piece % 2 === 1 ? other : undefined),
+      lagMs: 0,
+      serves: () => true,
+    };
+    shares.open(window, swarm, 0, part);
+    const shown = (): number[] => [1, 3].filter((piece) => VIEWERS.some((peer) => shares.visibleTo(peer, window).has(piece)));
+    // It has spread one of its two pieces, so the other one is left to it.
+    swarm.give(1, 'a');
+    for (const nowMs of [140, 280, 300]) shares.next(window, swarm, nowMs);
+    assert.equal(shown(), []);
+    isThere = !goes;
+    shares.next(window, swarm, 400);
+    assert.equal(shown(), goes ? [3] : []);
+  }
 });
 
 test.run();
