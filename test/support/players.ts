@@ -90,8 +90,8 @@ export async function playWithMpv(url: string, seconds: number): Promise<Played>
   });
   const wasHeldUp = wait.stop() >= MPV_WAIT_MS;
   const text = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
-  const drift = wasHeldUp ? '' : [...text.matchAll(MPV_DESYNC)].map(([line]) => line).join('\n');
-  const complaints = (text.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').replace(MPV_DESYNC, '').trim() + drift).trim();
+  const heard = wasHeldUp ? text.replace(MPV_DESYNC, '') : text;
+  const complaints = heard.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').trim();
   const aheadSeconds = Math.min(...[...text.matchAll(MPV_FRAME)].map(([, , ahead]) => Number(ahead || 0)));
   return {
     seconds: Number(last(text, MPV_FRAME)) / FRAMES_PER_SECOND,
