@@ -173,6 +173,8 @@ export class Receiver {
   }
 
   #reject(neighbour: Neighbour | undefined, window: WindowNumber): void {
+    // It holds another content by now, as it has said or shown: not for nothing, for whoever sends bad pieces may say so as well.
+    if (neighbour && this.#isOther(window, neighbour.map.get(window)?.version)) return this.#requester.wentBack(neighbour);
     this.badPieces += 1;
     if (!neighbour) return;
     neighbour.badPieces += 1;

@@ -99,6 +99,14 @@ test('pieces of another content are held against who had named ours when it was 
   }
 });
 
+test('who has shown the manifest of another content before its pieces come is not banned for them, and pays for each', () => {
+  const { context, receiver, x, give } = setUp();
+  receiver.onManifest(addNeighbour(context, 'y'), MADE.manifest.bytes, 0, 0);
+  x.map.noteVersion(4, OTHER.manifest.version);
+  for (const piece of [0, 1]) give(piece, OTHER.pieces[piece]);
+  assert.equal([receiver.badPieces, x.badPieces, x.brokenPromises, context.takeAccused()], [0, 0, 2, []]);
+});
+
 test('a late piece of the content that was asked for is no fault once another one is here, whyever it was called off', () => {
   const { context, receiver, requester, x, give } = setUp();
   requester.abandon(4);
