@@ -113,10 +113,9 @@ export class Announcer {
 
   #send(neighbour: Neighbour, full: boolean, windows: readonly WindowAvailability[]): void {
     const { onAir, buffer } = this.#context;
-    const known = full ? new Map(neighbour.detailed) : neighbour.detailed;
-    // What a whole map leaves out its receiver forgets; what it says of the others in short adds to what is known.
+    // What a whole map leaves out its receiver forgets. Of what stands whole in it there is no more to tell.
     if (full) neighbour.detailed.clear();
-    for (const { number, version = known.get(number) } of windows) if (version !== undefined) neighbour.detailed.set(number, version);
+    for (const { number, version } of windows) if (version !== undefined) neighbour.detailed.set(number, version);
     const tail = full ? { tail: buffer.tail } : {};
     this.#context.send(neighbour, { kind: 'map', full, ...(onAir ? { onAir } : {}), ...tail, windows });
   }

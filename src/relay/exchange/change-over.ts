@@ -62,11 +62,7 @@ export class ChangeOver {
       buffer.remove(number);
       this.#lineage.leave(number, manifest.version);
       this.#requester.startOver(number);
-      for (const neighbour of neighbours.values()) {
-        neighbour.news.delete(number);
-        // To whom it holds the same, a peer does not name its version again: what it speaks of without one is this content.
-        if (neighbour.map.get(number)?.version === undefined) neighbour.map.noteVersion(number, manifest.version);
-      }
+      for (const neighbour of neighbours.values()) neighbour.news.delete(number);
       this.follow(number);
     }
   }

@@ -39,13 +39,8 @@ const EMPTY_CLAIMS_MAX = 3;
 /** One that it shows makes up for so much of one that it did not. */
 const PROOF_WEIGHT = 1 / 4;
 
-/** A request that has been called off. */
-export interface CalledOff {
-  /** The content that was named when it was asked; undefined when none was. */
-  readonly version: ContentVersion | undefined;
-  /** `settled`: it came from elsewhere, or is not wanted any more. `other-content`: it may be answered with another content than is wanted. */
-  readonly why: 'settled' | 'other-content';
-}
+/** `settled`: it came from elsewhere, or is not wanted any more. `other-content`: another content is wanted under the number than it was asked for. */
+export type CallOff = 'settled' | 'other-content';
 
 /** As the connection says, see there. */
 export interface NeighbourOrigin {
@@ -128,7 +123,7 @@ export class Neighbour {
   /** Windows whose manifest was asked of it, with the list it had been told of by then. */
   readonly #manifestsAsked = new Map<WindowNumber, number>();
   /** Requests that were called off, by window; of windows in the buffer's reach, so bounded by it. */
-  readonly #calledOff = new Map<WindowNumber, Map<PieceIndex, CalledOff>>();
+  readonly #calledOff = new Map<WindowNumber, Map<PieceIndex, CallOff>>();
   /** Windows that it refused because it does not hold them. */
   readonly #lacking = new Set<WindowNumber>();
   #proven = false;
@@ -239,17 +234,17 @@ export class Neighbour {
   }
 
   /** A request to it has been called off; its answer may be on its way already. */
-  noteCalledOff(window: WindowNumber, piece: PieceIndex, calledOff: CalledOff): void {
-    const pieces = this.#calledOff.get(window) ?? new Map<PieceIndex, CalledOff>();
-    this.#calledOff.set(window, pieces.set(piece, calledOff));
+  noteCalledOff(window: WindowNumber, piece: PieceIndex, why: CallOff): void {
+    const pieces = this.#calledOff.get(window) ?? new Map<PieceIndex, CallOff>();
+    this.#calledOff.set(window, pieces.set(piece, why));
   }
 
-  /** The request for a piece that is not awaited any more, if there was one; asked once, it may come once. */
-  takeCalledOff(window: WindowNumber, piece: PieceIndex): CalledOff | undefined {
+  /** Why a piece that is not awaited any more had been asked of it before, if so; asked once, it may come once. */
+  takeCalledOff(window: WindowNumber, piece: PieceIndex): CallOff | undefined {
     const pieces = this.#calledOff.get(window);
-    const calledOff = pieces?.get(piece);
+    const why = pieces?.get(piece);
     pieces?.delete(piece);
-    return calledOff;
+    return why;
   }
 
   /** A piece has been sent to it. */

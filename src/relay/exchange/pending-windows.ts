@@ -5,7 +5,6 @@
  * bytes altogether, whatever neighbours claim a window to be.
  */
 import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
-import type { ContentVersion } from './manifest.js';
 
 /** Pieces of one window asked for before its manifest: 1 MiB at 16 KiB, a whole window of 500 ms at 16 Mbit/s. */
 export const EARLY_PIECES_MAX = 64;
@@ -15,8 +14,6 @@ export const EARLY_BYTES_MAX: Bytes = 8 * 1024 * 1024;
 export interface EarlyPiece {
   readonly from: ConnectionId;
   readonly payload: Uint8Array;
-  /** The content that its sender had named when it was asked; undefined when it had named none. */
-  readonly version?: ContentVersion | undefined;
 }
 
 interface PendingWindow {

@@ -10,7 +10,7 @@ import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel
 import type { Announcer } from './announcer.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
-import { type ContentVersion, type Manifest, pieceSizeBytes } from './manifest.js';
+import { type Manifest, pieceSizeBytes } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import { isAdmitted } from './offences.js';
 import type { EarlyPiece, PendingWindows } from './pending-windows.js';
@@ -57,7 +57,6 @@ export class Receiver {
     if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return void neighbour.noteManifestCame(manifest.number);
     if (!isAdmitted(this.#context, neighbour, manifest)) return this.#refuse(neighbour, manifest.number);
     neighbour.map.noteVersion(manifest.number, manifest.version);
-    this.#requester.onNamed(neighbour, manifest.number);
     neighbour.proved();
     if (this.#isRival(manifest) || this.#isRefused(manifest)) return;
     const window = buffer.open(manifest, nowMs, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
@@ -76,8 +75,7 @@ export class Receiver {
   onPiece(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
     const calledOff = this.#requester.hasAsked(neighbour, number, piece) ? undefined : neighbour.takeCalledOff(number, piece);
     // Good if it fits, and nobody's fault if not.
-    const mayBeOther = calledOff?.why === 'other-content' || this.#isOther(number, calledOff?.version);
-    if (mayBeOther && !this.#fits(number, piece, payload)) return;
+    if (calledOff === 'other-content' && !this.#fits(number, piece, payload)) return;
     const { awaited, asked } = this.#requester.onAnswer(neighbour, number, piece, payload.length);
     if (!asked && !calledOff) neighbour.unasked += 1;
     if (neighbour.unasked > UNASKED_MAX) return this.#context.accuse(neighbour, 'pieces that nobody asked for');
@@ -87,7 +85,7 @@ export class Receiver {
     if (window?.held.has(piece) || (!awaited && !window)) return;
     this.#context.planDue = true;
     this.#countMedia(neighbour, payload.length);
-    if (!window) this.#keepEarly(number, piece, { from: neighbour.id, payload, version: asked?.version });
+    if (!window) this.#keepEarly(neighbour, number, piece, payload);
     else if (this.#verify(window, piece, payload, neighbour)) this.#context.deliverDue = true;
   }
 
@@ -117,29 +115,17 @@ export class Receiver {
     return true;
   }
 
-  #keepEarly(number: WindowNumber, piece: PieceIndex, early: EarlyPiece): void {
-    if (early.payload.length > this.#context.parameters.pieceBytes) this.#reject(this.#context.neighbours.get(early.from), number);
-    else this.#pending.keep(number, piece, early);
+  #keepEarly(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
+    if (payload.length > this.#context.parameters.pieceBytes) this.#reject(neighbour, number);
+    else this.#pending.keep(number, piece, { from: neighbour.id, payload });
   }
 
   /** Pieces that came before the manifest. Of somebody who sent bad ones, no more than those are looked at. */
   #verifyEarly(window: BufferedWindow, early: ReadonlyMap<PieceIndex, EarlyPiece>): void {
-    const wentBack = new Set<Neighbour>();
-    for (const [piece, { from, payload, version }] of early) {
+    for (const [piece, { from, payload }] of early) {
       const neighbour = this.#context.neighbours.get(from);
-      // A publisher is asked before it names anything; what it sends is what it has named since.
-      const named = version ?? neighbour?.map.get(window.number)?.version;
-      if (this.#isOther(window.number, named) && !this.#fits(window.number, piece, payload)) {
-        if (neighbour && version === undefined) wentBack.add(neighbour);
-      } else if (neighbour === undefined || neighbour.badPieces < BAD_PIECES_MAX) this.#verify(window, piece, payload, neighbour);
+      if (neighbour === undefined || neighbour.badPieces < BAD_PIECES_MAX) this.#verify(window, piece, payload, neighbour);
     }
-    for (const neighbour of wentBack) this.#requester.wentBack(neighbour);
-  }
-
-  /** Another content of this window is here. */
-  #isOther(number: WindowNumber, version: ContentVersion | undefined): boolean {
-    const own = this.#context.buffer.get(number);
-    return own !== undefined && version !== undefined && version !== own.version;
   }
 
   #countMedia(neighbour: Neighbour, sizeBytes: Bytes): void {
@@ -173,8 +159,13 @@ export class Receiver {
   }
 
   #reject(neighbour: Neighbour | undefined, window: WindowNumber): void {
-    // It holds another content by now, as it has said or shown: not for nothing, for whoever sends bad pieces may say so as well.
-    if (neighbour && this.#isOther(window, neighbour.map.get(window)?.version)) return this.#requester.wentBack(neighbour);
+    const own = this.#context.buffer.get(window)?.version;
+    const named = neighbour?.map.get(window)?.version;
+    if (neighbour && own !== undefined && named !== undefined && named !== own) {
+      // It holds another content by now, as it has said or shown: not for nothing, for whoever sends bad pieces may say so as well.
+      neighbour.brokenPromises += 1;
+      return;
+    }
     this.badPieces += 1;
     if (!neighbour) return;
     neighbour.badPieces += 1;

@@ -9,7 +9,7 @@ import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
 import type { LiveMessage } from './live-message.js';
 import { listNeeds } from './needs.js';
-import type { CalledOff, Neighbour } from './neighbour.js';
+import type { CallOff, Neighbour } from './neighbour.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import { byUrgency, chooseHolder, type Need } from './scheduler.js';
@@ -91,14 +91,9 @@ export class Requester {
   /**
    * A piece has come. Books the answer with the neighbour's estimates and calls off whoever else was asked.
    *
-   * @returns whether the piece was awaited, and the request to this neighbour, if it had been asked for it.
+   * @returns whether the piece was awaited, and whether this neighbour had been asked for it.
    */
-  onAnswer(
-    neighbour: Neighbour,
-    window: WindowNumber,
-    piece: PieceIndex,
-    receivedBytes: Bytes,
-  ): { readonly awaited: boolean; readonly asked: Asked | undefined } {
+  onAnswer(neighbour: Neighbour, window: WindowNumber, piece: PieceIndex, receivedBytes: Bytes): { awaited: boolean; asked: boolean } {
     const download = this.#downloads.get(window, piece);
     const asked = download && this.#downloads.release(download, neighbour.id);
     if (asked) {
@@ -107,7 +102,7 @@ export class Requester {
       neighbour.wait.answered(receivedBytes, asked.askedMs, asked.predictedMs, asked.wasIdle, this.#context.nowMs);
     }
     if (download) this.#finish(download);
-    return { awaited: download !== undefined, asked };
+    return { awaited: download !== undefined, asked: asked !== undefined };
   }
 
   onRefusal(neighbour: Neighbour, refusal: LiveRefusal): void {
@@ -192,38 +187,13 @@ export class Requester {
    * named another content is called off.
    */
   onNews(neighbour: Neighbour, window: WindowNumber): void {
-    this.onNamed(neighbour, window);
+    this.#callOffOther(neighbour, window);
     for (const download of this.#downloads.of(window)) {
       const [first] = download.asked;
       if (!first || download.hedged || first.peer === neighbour.id || !this.#holds(neighbour, window, download.piece)) continue;
       if (download.overdue && this.#context.parameters.hedge > 0) this.#hedge(download, [neighbour]);
       else if (this.#isBetter(neighbour, first)) this.#move(download, first, neighbour);
     }
-  }
-
-  /**
-   * A neighbour has named the content that it holds of this window, or shown its manifest. What it was asked for as another one is called off: it may have sent
-   * pieces of this one. Honest viewers go over so once in a while; each window counts as a broken promise, or whoever sends bad pieces would only have to name
-   * another content every time.
-   */
-  onNamed(neighbour: Neighbour, window: WindowNumber): void {
-    const named = neighbour.map.get(window)?.version;
-    if (named === undefined) return;
-    let isOther = false;
-    for (const download of this.#downloads.of(window)) {
-      const asked = download.asked.find(({ peer }) => peer === neighbour.id);
-      if (!asked || (asked.version ?? this.#lineage.of(window) ?? named) === named) continue;
-      this.#cancelAt(download, asked, 'other-content');
-      isOther = true;
-      if (download.asked.length === 0) this.#forget(download);
-    }
-    if (isOther) this.wentBack(neighbour);
-  }
-
-  /** It has gone back on something that it had announced. */
-  wentBack(neighbour: Neighbour): void {
-    neighbour.brokenPromises += 1;
-    this.#judgePromises(neighbour);
   }
 
   /** The neighbour is gone, and with it whatever it was asked for. */
@@ -259,6 +229,23 @@ export class Requester {
       if (download.asked.length === 0) this.#forget(download);
     }
     this.#context.planDue = true;
+  }
+
+  /**
+   * It goes over to another content, and may have sent pieces of that one. Honest viewers do so once in a while; each piece counts as a broken promise, or
+   * whoever sends bad pieces would only have to name another content every time.
+   */
+  #callOffOther(neighbour: Neighbour, window: WindowNumber): void {
+    const named = neighbour.map.get(window)?.version;
+    if (named === undefined) return;
+    for (const download of this.#downloads.of(window)) {
+      const asked = download.asked.find(({ peer }) => peer === neighbour.id);
+      if (asked?.version === undefined || asked.version === named) continue;
+      this.#cancelAt(download, asked, 'other-content');
+      neighbour.brokenPromises += 1;
+      if (download.asked.length === 0) this.#forget(download);
+    }
+    this.#judgePromises(neighbour);
   }
 
   #judgePromises(neighbour: Neighbour): void {
@@ -366,19 +353,21 @@ export class Requester {
   }
 
   /** The piece is here, or not wanted: whoever still has it in the queue is told. */
-  #finish(download: Download, why: CalledOff['why'] = 'settled'): void {
+  #finish(download: Download, why: CallOff = 'settled'): void {
     for (const asked of [...download.asked]) this.#cancelAt(download, asked, why);
     this.#forget(download);
   }
 
-  #cancelAt(download: Download, asked: Asked, why: CalledOff['why'] = 'settled'): void {
+  #cancelAt(download: Download, asked: Asked, why: CallOff = 'settled'): void {
     this.#downloads.release(download, asked.peer);
     const neighbour = this.#context.neighbours.get(asked.peer);
     if (!neighbour) return;
     neighbour.outstanding -= 1;
     neighbour.wait.released(asked.sizeBytes);
     neighbour.wait.overtaken(asked.askedMs, asked.predictedMs, this.#context.nowMs);
-    neighbour.noteCalledOff(download.window, download.piece, { version: asked.version, why });
+    const wanted = this.#lineage.of(download.window);
+    const isOther = wanted !== undefined && asked.version !== undefined && asked.version !== wanted;
+    neighbour.noteCalledOff(download.window, download.piece, isOther ? 'other-content' : why);
     this.#context.send(neighbour, { kind: 'cancel', window: download.window, pieces: [download.piece] });
   }
 

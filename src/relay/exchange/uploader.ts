@@ -46,9 +46,8 @@ export class Uploader {
     const window = this.#context.buffer.get(request.window);
     // While it does not read what it is sent, it gets no more than the pieces it waits for.
     if (window && request.wantManifest && !neighbour.blocked) this.#sendManifest(neighbour, window);
-    // What it was told of is another content than what is here by now: that is what it asks for. With the manifest it learns what it gets.
-    const told = neighbour.detailed.get(request.window);
-    const isOther = !request.wantManifest && window !== undefined && told !== undefined && told !== window.version;
+    // What it was told of is another content than what is here by now: that is what it asks for.
+    const isOther = window && (neighbour.detailed.get(request.window) ?? window.version) !== window.version;
     const missing = request.pieces.filter((piece) => isOther || !window?.held.has(piece));
     if (missing.length > 0) this.#refuse(neighbour, request.window, missing, 'not-held', 0);
     if (!window || isOther) return;
@@ -171,9 +170,8 @@ export class Uploader {
 
   #refuse(neighbour: Neighbour, window: WindowNumber, pieces: readonly PieceIndex[], why: 'busy' | 'not-held', etaMs: Milliseconds): void {
     if (neighbour.blocked) return;
-    // It takes back all that it has been told of the window. Of another content it is still to be told in full.
-    const own = this.#context.buffer.get(window)?.version;
-    if (why === 'not-held' && (own === undefined || own === neighbour.detailed.get(window))) neighbour.detailed.delete(window);
+    // It takes back all that it has been told of the window.
+    if (why === 'not-held') neighbour.detailed.delete(window);
     this.#context.send(neighbour, { kind: 'refuse', window, pieces, why, etaMs: Math.round(etaMs) });
   }
 }

@@ -129,13 +129,12 @@ test('questions are remembered within bounds, and not below the tail', () => {
 
 test('an answer to a request that was called off is not unasked, once', () => {
   const neighbour = new Neighbour('x', 0);
-  const calledOff = { version: 7, why: 'other-content' } as const;
-  neighbour.noteCalledOff(4, 1, calledOff);
+  neighbour.noteCalledOff(4, 1, 'other-content');
   assert.equal(
     [neighbour.takeCalledOff(4, 0), neighbour.takeCalledOff(4, 1), neighbour.takeCalledOff(4, 1)],
-    [undefined, calledOff, undefined],
+    [undefined, 'other-content', undefined],
   );
-  neighbour.noteCalledOff(5, 1, { version: undefined, why: 'settled' });
+  neighbour.noteCalledOff(5, 1, 'settled');
   neighbour.forgetBelow(6);
   assert.is(neighbour.takeCalledOff(5, 1), undefined);
 });

@@ -74,11 +74,7 @@ test('an answer settles the books and calls off whoever else was asked', () => {
   requester.onTimeout(4, 0);
   context.takeEffects();
   context.nowMs += 50;
-  const answer = (from: typeof x): unknown => {
-    const { awaited, asked } = requester.onAnswer(from, 4, 0, PIECE_BYTES);
-    return [awaited, asked?.peer];
-  };
-  assert.equal(answer(y), [true, 'y']);
+  assert.equal(requester.onAnswer(y, 4, 0, PIECE_BYTES), { awaited: true, asked: true });
   const effects = context.takeEffects();
   assert.equal(
     sentOf(effects, 'cancel').map(({ to }) => to),
@@ -86,7 +82,7 @@ test('an answer settles the books and calls off whoever else was asked', () => {
   );
   assert.equal(cancelled(effects), ['request:4:0']);
   assert.equal([x.outstanding, y.outstanding, x.wait.queuedBytes, y.wait.queuedBytes], [0, 0, 0, 0]);
-  assert.equal(answer(x), [false, undefined]);
+  assert.equal(requester.onAnswer(x, 4, 0, PIECE_BYTES), { awaited: false, asked: false });
 });
 
 test('the one-shot timeout asks the best two others, once; after a second wait the piece is free again', () => {
@@ -249,7 +245,7 @@ test('what a neighbour was asked for under another content than it names now is 
     [['x', [0]]],
   );
   assert.equal([x.brokenPromises, y.brokenPromises], [1, 0]);
-  assert.equal([x.takeCalledOff(4, 0)?.why, y.takeCalledOff(4, 1)], ['other-content', undefined]);
+  assert.equal([x.takeCalledOff(4, 0), y.takeCalledOff(4, 1)], ['other-content', undefined]);
   assert.equal([requester.hasAsked(x, 4, 0), requester.hasAsked(y, 4, 1)], [false, true]);
 });
 
@@ -257,15 +253,13 @@ test('who names another content each time it is asked is accused in the end', ()
   const { context, requester, holder } = setUp();
   const x = holder('x');
   const lines = [makeWindow(4), makeWindow(4, 3, { bytes: new Uint8Array(290).fill(9) })];
-  let accusedAfter: number | undefined;
-  for (let round = 0; round < 100 && accusedAfter === undefined; round++) {
+  for (let round = 0; round < 40 && context.takeAccused().length === 0; round++) {
     x.map.update(true, 0, [availability(lines[round % 2] as (typeof lines)[0])]);
     requester.plan();
     x.map.update(false, 0, [availability(lines[(round + 1) % 2] as (typeof lines)[0])]);
     requester.onNews(x, 4);
-    if (context.takeAccused().length > 0) accusedAfter = round;
   }
-  assert.is(accusedAfter, 64);
+  assert.ok(x.brokenPromises > 64 && x.brokenPromises < 70, `${x.brokenPromises}`);
 });
 
 test('what a neighbour that left was asked for is free again, unless somebody else was asked too', () => {

@@ -96,7 +96,7 @@ test('whoever has been told of another content than what is here by now is refus
 
 test('what is not held is refused, whether the window is known or not', () => {
   const { context, uploader, x } = setUp(new TokenBucket(0));
-  x.detailed.set(4, makeWindow(4, 20).manifest.version).set(5, 2);
+  x.detailed.set(4, 1).set(5, 2);
   uploader.onRequest(x, request(4, [50]));
   uploader.onRequest(x, request(9, [0, 1], { wantManifest: true }));
   assert.equal([...x.detailed.keys()], [5], 'what was told of the window is taken back by the refusal');
