@@ -39,6 +39,8 @@ export class Needs {
   readonly #shape: TitleShape;
   readonly #parameters: TransferParameters;
   readonly #needs: Need[] = [];
+  /** Grows with every change. */
+  revision = 0;
 
   constructor(shape: TitleShape, parameters: TransferParameters) {
     this.#shape = shape;
@@ -55,6 +57,7 @@ export class Needs {
   }
 
   set(place: ReaderPlace, nowMs: Milliseconds): NeedChange {
+    this.revision += 1;
     const { reader } = place;
     const at = this.#needs.findIndex((need) => need.reader === reader);
     const before = this.#needs[at];
@@ -67,6 +70,7 @@ export class Needs {
   }
 
   remove(reader: string): NeedChange {
+    this.revision += 1;
     const at = this.#needs.findIndex((need) => need.reader === reader);
     const before = this.#needs[at];
     if (before !== undefined) this.#needs.splice(at, 1);

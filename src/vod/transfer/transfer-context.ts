@@ -76,6 +76,8 @@ export class TransferContext {
   planDue = false;
   /** Handed to the store and not written yet. */
   unstoredBytes: Bytes = 0;
+  /** Whether all was here that readers are still to read, when these were the revisions. */
+  #ahead: { readonly ofWanted: number; readonly ofNeeds: number; readonly isHere: boolean } | undefined;
   readonly #accused = new Map<Neighbour, DisconnectReason>();
   #effects: TitleEffect[] = [];
 
@@ -104,8 +106,17 @@ export class TransferContext {
   /** Nothing is wanted, nor will be while the readers there are read on: of what lies before them only the nearest counts as wanted. */
   get isContent(): boolean {
     if (!this.isComplete) return false;
+    if (this.wanted.own.isFull || this.needs.isEmpty) return true;
+    // Asked after every message, and a reader may have a hundred thousand pieces before it.
+    const [ofWanted, ofNeeds] = [this.wanted.revision, this.needs.revision];
+    if (this.#ahead?.ofWanted !== ofWanted || this.#ahead.ofNeeds !== ofNeeds)
+      this.#ahead = { ofWanted, ofNeeds, isHere: this.#isAheadHere() };
+    return this.#ahead.isHere;
+  }
+
+  /** Whether all that the readers are still to read is here. */
+  #isAheadHere(): boolean {
     const { own } = this.wanted;
-    if (own.isFull) return true;
     return this.needs.all.every(({ urgentPiece, lastPiece }) => {
       for (let piece = urgentPiece + 1; piece <= lastPiece; piece++) if (!own.has(piece)) return false;
       return true;

@@ -30,6 +30,8 @@ export class Wanted {
   readonly edges: PieceSet;
   /** Told of each piece that becomes missing or ceases to be. */
   onMissing: (piece: number, isMissing: boolean) => void = () => {};
+  /** Grows with every change of what is here. */
+  revision = 0;
   readonly #tasks: TaskList<Neighbour>;
   readonly #rarity: Rarity;
   readonly #priorities: Uint8Array;
@@ -81,12 +83,14 @@ export class Wanted {
 
   gained(piece: number): void {
     this.own.add(piece);
+    this.revision += 1;
     this.refresh(piece);
   }
 
   /** It is not here any more. `isUnwanted`: and is not to come back until it is selected again. */
   lost(piece: number, isUnwanted: boolean): void {
     this.own.delete(piece);
+    this.revision += 1;
     if (isUnwanted) this.#priorities[piece] = 0;
     this.refresh(piece);
   }

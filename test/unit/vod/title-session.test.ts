@@ -65,6 +65,20 @@ test('with all that is wanted here a seeder is let go until something else is wa
   }
 });
 
+test('while a reader is still to read what is not here, a seeder is kept, though all that is wanted at the moment is here', () => {
+  const HERE = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+  const title = new DrivenTitle(HERE);
+  const read = (toByte: number): readonly TitleEffect[] =>
+    title.command({ kind: 'need', reader: 'one', fromByte: 0, toByte, bytesPerSecond: 1, isIdle: false });
+  title.command({ kind: 'select', ranges: [{ firstPiece: 0, lastPiece: 0, priority: 2 }] });
+  assert.equal(disconnectsOf(title.meet('seed')), ['seed idle: neither side wants anything']);
+  assert.is(eventsOf(read(title.shape.totalBytes), 'wanted-again').length, 1);
+  assert.equal(disconnectsOf(title.meet('seed')), []);
+  const near = read(HERE.length * title.shape.pieceLengthBytes);
+  assert.is(eventsOf(near, 'wanted-complete').length, 1, 'it reads no further than what is here');
+  assert.equal(disconnectsOf(near), ['seed idle: neither side wants anything']);
+});
+
 test('a web seed that stood still once is asked again when it has rested', () => {
   const title = new DrivenTitle();
   const fetches = (effects: readonly TitleEffect[]): number =>
