@@ -63,9 +63,9 @@ test.after(async () => {
 });
 
 /** Every viewer has the other viewers and every publisher as neighbours, by figures that are up to a second old. */
-function allConnected(): Promise<void> {
+async function allConnected(): Promise<void> {
   const everybody = VIEWERS - 1 + PUBLISHERS;
-  return until('all are connected', () => viewers.every(({ status }) => status.peers >= everybody), RETURN_MS);
+  await Promise.all(viewers.map((viewer) => viewer.whenStatus('all are connected', ({ peers }) => peers >= everybody, RETURN_MS)));
 }
 
 /** For as long as a fault lasts. */

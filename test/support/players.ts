@@ -31,6 +31,8 @@ const MPV_DESYNC = /^Audio\/Video desynchronisation detected![\s\S]*?\(see A-V s
 const MPV_WAIT_MS = 500;
 /** ffmpeg's HLS reader takes the initialisation part for a new one whenever it has read a live playlist again. */
 const HLS_RELOADED = /^.*Found duplicated MOOV Atom\. Skipped it$/gm;
+/** When it ends while a playlist is on its way, it takes what has come of that for the whole (measured with a server that stops after the headers). */
+const HLS_CUT_OFF = /\[ffmpeg\/demuxer\] hls: Failed to reload playlist \d+/g;
 const ERASE_LINE = '\u001b[K';
 /** mplayer's status line: `A:  27.4 V:  27.4 A-V: -0.001 ct:  0.020 105/105 …`; the second figure counts decoded frames. */
 const MPLAYER_FRAME = /V: *[\d.]+ .*?(\d+)\/ *\d+/g;
@@ -82,14 +84,18 @@ export async function playWithFfplay(url: string, seconds: number): Promise<Play
 /** Plays in real time with mpv. */
 export async function playWithMpv(url: string, seconds: number): Promise<Played> {
   const quiet = ['--no-config', '--vo=null', '--ao=null', '--msg-level=all=warn,statusline=status'];
-  const program = new Program('mpv', [...quiet, `--term-status-msg=${MPV_STATUS}`, `--length=${seconds}`, url]);
+  // What it says goes to standard output and its status to the other: in one stream it shows what was said after the last picture.
+  const inOneStream = ['-c', 'exec mpv "$@" 2>&1', 'mpv'];
+  const program = new Program('sh', [...inOneStream, ...quiet, `--term-status-msg=${MPV_STATUS}`, `--length=${seconds}`, url]);
   const wait = new CoreWait(program.pid);
   await program.whenExited(PATIENCE_MS + seconds * 1000).catch((error: Error) => {
     wait.stop();
     throw error;
   });
   const wasHeldUp = wait.stop() >= MPV_WAIT_MS;
-  const text = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
+  const all = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
+  const lastStatus = Math.max(0, all.lastIndexOf('at='));
+  const text = all.slice(0, lastStatus) + all.slice(lastStatus).replace(HLS_CUT_OFF, '');
   const heard = wasHeldUp ? text.replace(MPV_DESYNC, '') : text;
   const complaints = heard.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').trim();
   const aheadSeconds = Math.min(...[...text.matchAll(MPV_FRAME)].map(([, , ahead]) => Number(ahead || 0)));
