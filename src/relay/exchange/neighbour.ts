@@ -30,6 +30,8 @@ const OUTSTANDING_MAX = 64;
 const OUTSTANDING_UNPROVEN = 8;
 /** Of a viewer that has sent nothing good yet, or anything bad: two bad pieces end the acquaintance, and it shall not get in a third. */
 const OUTSTANDING_ON_TRIAL = 2;
+/** One that has said nothing for this long is asked only where nobody else is left: as a rule each tells of something several times a second. */
+const QUIET_MS: Milliseconds = 1_200;
 /** So many timeouts in a row are no accident any more. */
 const UNANSWERED_DOUBT = 2;
 /** Manifests asked of one neighbour whose answer is remembered to be awaited. */
@@ -142,6 +144,11 @@ export class Neighbour {
 
   get blocked(): boolean {
     return this.blockedSinceMs !== undefined;
+  }
+
+  /** It may be dead, or cut off. */
+  isQuiet(nowMs: Milliseconds): boolean {
+    return nowMs - this.lastHeardMs > QUIET_MS;
   }
 
   /** Its word on what there is counts. */

@@ -13,7 +13,7 @@ import type { CallOff, Neighbour } from './neighbour.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import { byUrgency, chooseHolder, type Need } from './scheduler.js';
-import { WaitPolicy } from './wait-policy.js';
+import { type Awaited, WaitPolicy } from './wait-policy.js';
 
 export type LiveRefusal = LiveMessage & { readonly kind: 'refuse' };
 
@@ -258,13 +258,23 @@ export class Requester {
 
   /** Enters the request in the books; the message follows in one batch per window. */
   #ask(need: Need, holder: Neighbour): void {
-    const download = this.#downloads.open(
-      need.window,
-      need.piece,
-      this.#policy.waitMs(need, holder, () => this.#publishersOf(need.window)),
-    );
+    const waitMs = this.#policy.waitMs(need, holder, () => this.#publishersOf(need.window));
+    const download = this.#downloads.open(need.window, need.piece, waitMs);
     this.#addAsked(download, holder, need.sizeBytes);
-    this.#context.schedule(`request:${need.window}:${need.piece}`, download.waitMs);
+    this.#await(download, waitMs);
+  }
+
+  /** The wait begins now. */
+  #await(download: Download, waitMs: Milliseconds): void {
+    download.waitMs = waitMs;
+    this.#context.schedule(`request:${download.window}:${download.piece}`, waitMs);
+  }
+
+  /** A piece on its way as a need is judged: it may be asked of somebody else. */
+  #awaitedOf({ window, piece }: Download, sizeBytes: Bytes): Awaited {
+    const { neighbours, nowMs } = this.#context;
+    const holders = neighbours.values().filter((neighbour) => this.#holds(neighbour, window, piece));
+    return { sizeBytes, slackMs: this.#playout.deadlineMs(window, nowMs) - nowMs, holders };
   }
 
   #addAsked(download: Download, holder: Neighbour, sizeBytes: Bytes): void {
@@ -304,8 +314,7 @@ export class Requester {
     const { window, piece } = download;
     const sizeBytes = download.asked[0]?.sizeBytes ?? pieceBytes;
     const waits = others.map((other) => this.#policy.estimateMs(other, sizeBytes));
-    download.waitMs = clamp(Math.max(download.waitMs, ...waits), waitMinMs, waitMaxMs);
-    this.#context.schedule(`request:${window}:${piece}`, download.waitMs);
+    this.#await(download, clamp(Math.max(download.waitMs, ...waits), waitMinMs, waitMaxMs));
     if (others.length > 0) download.hedged = true;
     for (const other of others) {
       this.#addAsked(download, other, sizeBytes);
@@ -329,11 +338,10 @@ export class Requester {
   }
 
   #move(download: Download, from: Asked, to: Neighbour): void {
-    const { waitMinMs, waitMaxMs } = this.#context.parameters;
     this.#cancelAt(download, from);
+    const waitMs = this.#policy.waitMs(this.#awaitedOf(download, from.sizeBytes), to, () => this.#publishersOf(download.window));
     this.#addAsked(download, to, from.sizeBytes);
-    download.waitMs = clamp(this.#policy.estimateMs(to, from.sizeBytes), 2 * waitMinMs, waitMaxMs);
-    this.#context.schedule(`request:${download.window}:${download.piece}`, download.waitMs);
+    this.#await(download, waitMs);
     this.#sendRequest(to, download.window, [download.piece]);
   }
 
@@ -342,7 +350,7 @@ export class Requester {
     const holders = this.#context.neighbours
       .values()
       .filter((other) => isUnasked(other) && this.#holds(other, window, piece) && this.#bearsAnother(other));
-    return this.#policy.secondChoice(holders, () => this.#publishersOf(window).filter(isUnasked));
+    return this.#policy.secondChoice(holders, () => this.#publishersOf(window).filter(isUnasked), this.#context.nowMs);
   }
 
   /** Nobody who was asked has sent it: they are left alone for a while, and the piece may be asked for anew. */

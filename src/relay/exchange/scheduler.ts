@@ -53,7 +53,9 @@ export function isHandy({ outstanding, wait, publisher }: Neighbour): boolean {
 export function chooseHolder(need: Need, nowMs: Milliseconds, random: () => number): Neighbour | undefined {
   const idle = need.holders.filter((holder) => isFree(holder, nowMs));
   const safe = idle.filter((holder) => holder.isSafe);
-  const free = safe.length > 0 ? safe : idle;
+  const bearing = safe.length > 0 ? safe : idle;
+  const awake = bearing.filter((holder) => !holder.isQuiet(nowMs));
+  const free = awake.length > 0 ? awake : bearing;
   const quick = free.filter((holder) => holder.wait.backlogMs < BACKLOG_MAX_MS && holder.wait.predictMs(need.sizeBytes) < need.slackMs);
   const mayWait = (holder: Neighbour): boolean => need.deadlineClass === 0 || holder.outstanding === 0 || (need.dealt && isHandy(holder));
   const among = quick.length > 0 ? quick : free.filter(mayWait);

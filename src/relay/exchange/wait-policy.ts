@@ -16,6 +16,9 @@ import { type Need, PUBLISHER_COST } from './scheduler.js';
 /** Who can send a piece though they may not have shown it; worked out only where a policy asks. */
 export type Publishers = () => readonly Neighbour[];
 
+/** What is waited for: how large it is, how soon it is due, and who has it. */
+export type Awaited = Pick<Need, 'sizeBytes' | 'slackMs' | 'holders'>;
+
 /** A deadline that has passed is not waited for any longer than this. */
 const HEDGE_WAIT_MIN_MS: Milliseconds = 1;
 
@@ -42,7 +45,7 @@ export class WaitPolicy {
   }
 
   /** Time until others are asked as well. */
-  waitMs(need: Need, holder: Neighbour, publishersOf: Publishers): Milliseconds {
+  waitMs(need: Awaited, holder: Neighbour, publishersOf: Publishers): Milliseconds {
     const { waitMinMs, waitMaxMs, fixedWaitMs, deadlineHedgeMs } = this.#parameters;
     const publishers = deadlineHedgeMs > 0 ? publishersOf().filter((publisher) => publisher !== holder) : [];
     if (publishers.length > 0) return Math.max(HEDGE_WAIT_MIN_MS, this.#hedgeAfterMs(need, publishers));
@@ -61,17 +64,18 @@ export class WaitPolicy {
   }
 
   /** Of those that have not been asked for a piece that is late: who is asked now. */
-  secondChoice(holders: readonly Neighbour[], publishersOf: Publishers): readonly Neighbour[] {
+  secondChoice(holders: readonly Neighbour[], publishersOf: Publishers, nowMs: Milliseconds): readonly Neighbour[] {
     const { hedge, pieceBytes, deadlineHedgeMs } = this.#parameters;
     const publishers = deadlineHedgeMs > 0 || holders.length === 0 ? publishersOf() : [];
     const costMs = ({ wait, publisher }: Neighbour): Milliseconds => wait.predictMs(pieceBytes) * (publisher ? PUBLISHER_COST : 1);
+    const quiet = (neighbour: Neighbour): number => Number(neighbour.isQuiet(nowMs));
     return (publishers.length > 0 ? publishers : holders)
-      .toSorted((a, b) => costMs(a) - costMs(b))
+      .toSorted((a, b) => quiet(a) - quiet(b) || costMs(a) - costMs(b))
       .slice(0, deadlineHedgeMs > 0 ? 1 : hedge);
   }
 
   /** Time until a publisher could only just send it before it is due. */
-  #hedgeAfterMs({ slackMs, sizeBytes }: Need, publishers: readonly Neighbour[]): Milliseconds {
+  #hedgeAfterMs({ slackMs, sizeBytes }: Awaited, publishers: readonly Neighbour[]): Milliseconds {
     return slackMs - this.#parameters.deadlineHedgeMs - Math.min(...publishers.map(({ wait }) => wait.predictMs(sizeBytes)));
   }
 }

@@ -60,8 +60,10 @@ export type DealState = 'over' | 'dealt' | 'unchanged';
 
 /** How far one piece has come. */
 interface Fate {
-  /** The last one it was dealt to. */
+  /** The last one it was dealt to; undefined before that, and once that one is gone. */
   dealtTo: ConnectionId | undefined;
+  /** Whoever it was dealt to is gone. */
+  isLost: boolean;
   sentMs: Milliseconds | undefined;
   /** When it last went on, or was dealt to somebody else. */
   movedMs: Milliseconds;
@@ -139,6 +141,7 @@ export class WindowShares {
       shares: new Map(),
       fates: pieces.map(() => ({
         dealtTo: undefined,
+        isLost: false,
         sentMs: undefined,
         movedMs: nowMs,
         spreadMs: nowMs,
@@ -181,8 +184,9 @@ export class WindowShares {
       const holders = crowd.holders(piece);
       this.#follow(deal, window, piece, holders, nowMs);
       const isAwaited = fate.beyond > 1 + crowd.able.length * LIARS_RATIO || nowMs - fate.movedMs < this.#patienceMs;
-      if (isAwaited && !isOrphaned(deal, piece, holders)) continue;
-      if (!fate.isPassedOn) this.#noteStopped(fate.dealtTo);
+      const isVain = isOrphaned(deal, piece, holders) || isLost(fate, crowd);
+      if (isAwaited && !isVain) continue;
+      if (!fate.isPassedOn && !isVain) this.#noteStopped(fate.dealtTo);
       const lacks = (peer: ConnectionId): boolean =>
         !deal.shares.get(peer)?.has(piece) && !(holders.includes(peer) && !deal.liars.has(peer));
       dealt = this.#give(deal, this.#reliable(crowd.able).filter(lacks), piece, nowMs) || dealt;
@@ -229,7 +233,10 @@ export class WindowShares {
   dropPeer(peer: ConnectionId): void {
     this.#records.delete(peer);
     this.#leftBehind.drop(peer);
-    for (const deal of this.#deals.values()) deal.shares.delete(peer);
+    for (const { shares, fates } of this.#deals.values()) {
+      shares.delete(peer);
+      for (const fate of fates) if (fate.dealtTo === peer) [fate.dealtTo, fate.isLost] = [undefined, true];
+    }
   }
 
   /** A turn of the others is over: what nobody has anything of, and whose owner has not shown the window or spreads nothing, is dealt here. */
@@ -339,6 +346,7 @@ export class WindowShares {
     const peer = among[this.#turn++ % Math.max(1, among.length)];
     if (peer === undefined) return false;
     fate.dealtTo = peer;
+    fate.isLost = false;
     const share = deal.shares.get(peer) ?? new Bitfield(deal.fates.length);
     share.add(piece);
     deal.shares.set(peer, share);
@@ -350,6 +358,11 @@ export class WindowShares {
 function isOrphaned({ part, fates }: Deal, piece: PieceIndex, holders: readonly ConnectionId[]): boolean {
   if (part === undefined || part.isOurs(piece) || holders.length > 0) return false;
   return part.ownerOf(piece) === undefined && fates[piece]?.dealtTo === undefined;
+}
+
+/** It was dealt to somebody who is gone, or says nothing any more, and nobody else has it. */
+function isLost({ dealtTo, isLost: isGone, beyond }: Fate, { able }: Crowd): boolean {
+  return beyond === 0 && (isGone || (dealtTo !== undefined && !able.includes(dealtTo)));
 }
 
 /** Publishers of whose part somebody holds something by now. */

@@ -19,7 +19,7 @@ import {
 function setUp(parameters = PARAMETERS) {
   const context = makeContext({ parameters }, 1_000);
   const pending = new PendingWindows();
-  const playout = new Playout(PARAMETERS, context.buffer, () => false);
+  const playout = new Playout(parameters, context.buffer, () => false);
   playout.moveTo(4);
   const requester = new Requester({ context, playout, pending, lineage: new Lineage(context) });
   const holder = (id: string, pieces?: readonly number[], publisher = false) => {
@@ -164,6 +164,18 @@ test('a piece moves at once from somebody who often fails', () => {
     sentOf(context.takeEffects(), 'request').map(({ to }) => to),
     ['y'],
   );
+});
+
+test('whoever gets a piece that has moved is waited for only as long as a third could still send it in time', () => {
+  const { context, requester, holder } = setUp({ ...PARAMETERS, startLagMs: 0 });
+  const x = holder('x', [0]);
+  requester.plan();
+  x.wait.timedOut();
+  holder('z', [0]);
+  context.takeEffects();
+  requester.onNews(holder('y', [0]), 4);
+  const [timer] = context.takeEffects().filter(({ kind }) => kind === 'schedule');
+  assert.equal(timer, { kind: 'schedule', timer: 'request:4:0', delayMs: PARAMETERS.waitMinMs }, 'it is due already');
 });
 
 test('a refusal frees the piece; what was announced and is not held counts as a broken promise', () => {

@@ -51,6 +51,18 @@ test('a publisher is spared while somebody else has the piece, and asked when no
   assert.is(chooseHolder(need({ holders: [publisher] }), 0, evenly), publisher);
 });
 
+test('whoever has said nothing for a while is asked only where nobody else is left, however quick it was', () => {
+  const [quiet, heard] = [holder('quiet'), holder('heard', { slower: 2 })];
+  heard.lastHeardMs = 5_000;
+  assert.is(chooseHolder(need({ holders: [quiet, heard], deadlineClass: 0 }), 6_000, evenly), heard);
+  assert.is(chooseHolder(need({ holders: [quiet], deadlineClass: 0 }), 6_000, evenly), quiet);
+  assert.is(
+    chooseHolder(need({ holders: [quiet, heard], deadlineClass: 0 }), 1_000, evenly),
+    quiet,
+    'a moment without a word means nothing',
+  );
+});
+
 test('who is busy, or has enough to do, is not asked', () => {
   const busy = holder('busy', { busyUntilMs: 100 });
   const loaded = holder('loaded', { outstanding: 64 });

@@ -22,9 +22,17 @@ test('what ships waits by the past of the neighbour, and leaves room for one ret
   assert.is(policy.waitMs(need(PREDICTED_MS + 200, X, Y), X, sources), 200);
   assert.is(policy.waitMs(need(0, X, Y), X, sources), PARAMETERS.waitMinMs);
   assert.ok(policy.movesOnNews);
-  assert.equal(policy.secondChoice([X, Y], sources), [X, Y]);
-  assert.equal(policy.secondChoice([], sources), [SOURCE]);
-  assert.equal(policy.secondChoice([SOURCE, X, Y], sources), [X, Y], 'a publisher is spared');
+  assert.equal(policy.secondChoice([X, Y], sources, 0), [X, Y]);
+  assert.equal(policy.secondChoice([], sources, 0), [SOURCE]);
+  assert.equal(policy.secondChoice([SOURCE, X, Y], sources, 0), [X, Y], 'a publisher is spared');
+  const [quiet, heard] = [new Neighbour('quiet', 0), new Neighbour('heard', 0)];
+  heard.lastHeardMs = 5_000;
+  heard.wait.timedOut();
+  assert.equal(
+    policy.secondChoice([quiet, heard, SOURCE], sources, 5_000),
+    [heard, quiet],
+    'who says nothing comes last, however quick it was',
+  );
 });
 
 test('a fixed wait knows neither the neighbour nor the deadline', () => {
@@ -41,7 +49,7 @@ test('a deadline hedge asks viewers first, waits until the source could only jus
   const early = need(PREDICTED_MS + 700, X, SOURCE);
   assert.equal(policy.narrowed(early, sources).holders, [X]);
   assert.is(policy.waitMs(early, X, sources), 600);
-  assert.equal(policy.secondChoice([Y], sources), [SOURCE]);
+  assert.equal(policy.secondChoice([Y], sources, 0), [SOURCE]);
   assert.equal(policy.narrowed(need(PREDICTED_MS + 100, X, SOURCE), sources).holders, [SOURCE], 'too late for anybody else');
   assert.equal(policy.narrowed(need(5_000, SOURCE), sources).holders, [SOURCE], 'nobody else has it');
 });
@@ -52,7 +60,7 @@ test('a deadline hedge without a source at hand asks as the wait times say', () 
   const none = () => [];
   assert.equal(policy.narrowed(need(0, X, Y), none).holders, [X, Y]);
   assert.is(policy.waitMs(need(300, X, Y), X, none), shipped.waitMs(need(300, X, Y), X, none));
-  assert.equal(policy.secondChoice([Y], none), [Y]);
+  assert.equal(policy.secondChoice([Y], none, 0), [Y]);
 });
 
 test.run();

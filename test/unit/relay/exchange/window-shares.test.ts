@@ -140,6 +140,26 @@ test('what had spread and is gone with those who held it is dealt again', () => 
   assert.ok(course.count() > PIECES);
 });
 
+test('what was dealt to somebody who has gone, or fallen silent, is dealt again at the next look, as long as nobody has it', () => {
+  for (const leave of ['goes', 'is silent'] as const) {
+    const course = new Course().send().look();
+    const [kept, lost] = [course.dealt('a')[0], course.dealt('b')[0]] as [number, number];
+    course.swarm.give(kept, 'c');
+    course.look(LOOK_MS);
+    course.swarm.able = ['c', 'd', 'e'];
+    for (const peer of ['a', 'b']) {
+      course.swarm.take(kept, peer);
+      course.swarm.take(lost, peer);
+      if (leave === 'goes') course.shares.dropPeer(peer);
+    }
+    course.look(LOOK_MS);
+    const dealtNow = (piece: number): number => course.swarm.able.filter((peer) => course.dealt(peer).includes(piece)).length;
+    assert.equal([dealtNow(lost), dealtNow(kept)], [1, 0], leave);
+    for (const peer of ['a', 'b'])
+      assert.is(leave === 'goes' ? course.shares.recordOf(peer) : undefined, undefined, 'nothing is kept of it');
+  }
+});
+
 test('what goes on is not dealt again: it was sent, then one more viewer has it, then another', () => {
   const course = new Course()
     .look(LOOK_MS * 2)
