@@ -53,9 +53,12 @@ export function copiesSent(world: LiveWorld): number {
   return world.publisher.up.payloadBytes / mediaBytes;
 }
 
+/** Windows younger than this may still be under way when a world ends: one in a hundred takes longer than a second, when a liar was dealt a piece of it. */
+const UNDER_WAY_MS = 1_500;
+
 /** Numbers cut since `fromMs` that this viewer has not been given, the newest second left out. */
 export function missingWindows(world: LiveWorld, peer: SimPeer, fromMs: number): readonly WindowNumber[] {
   const got = new Set(peer.deliveries.map(({ number }) => number));
-  const untilMs = world.clock.nowMs() - 1_000;
+  const untilMs = world.clock.nowMs() - UNDER_WAY_MS;
   return [...world.cut].flatMap(([number, { atMs }]) => (atMs >= fromMs && atMs <= untilMs && !got.has(number) ? [number] : []));
 }

@@ -339,7 +339,9 @@ export class Requester {
 
   #move(download: Download, from: Asked, to: Neighbour): void {
     this.#cancelAt(download, from);
-    const waitMs = this.#policy.waitMs(this.#awaitedOf(download, from.sizeBytes), to, () => this.#publishersOf(download.window));
+    const spareMs = this.#policy.waitMs(this.#awaitedOf(download, from.sizeBytes), to, () => this.#publishersOf(download.window));
+    // Less would be of no use: whoever has just come to it would be overtaken by the next one.
+    const waitMs = Math.max(2 * this.#context.parameters.waitMinMs, spareMs);
     this.#addAsked(download, to, from.sizeBytes);
     this.#await(download, waitMs);
     this.#sendRequest(to, download.window, [download.piece]);

@@ -175,7 +175,7 @@ test('whoever gets a piece that has moved is waited for only as long as a third 
   context.takeEffects();
   requester.onNews(holder('y', [0]), 4);
   const [timer] = context.takeEffects().filter(({ kind }) => kind === 'schedule');
-  assert.equal(timer, { kind: 'schedule', timer: 'request:4:0', delayMs: PARAMETERS.waitMinMs }, 'it is due already');
+  assert.equal(timer, { kind: 'schedule', timer: 'request:4:0', delayMs: 2 * PARAMETERS.waitMinMs }, 'it is due already');
 });
 
 test('a refusal frees the piece; what was announced and is not held counts as a broken promise', () => {
