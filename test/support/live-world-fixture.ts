@@ -56,7 +56,7 @@ export function copiesSent(world: LiveWorld): number {
 /** Windows younger than this may still be under way when a world ends: one in a hundred takes longer than a second, when a liar was dealt a piece of it. */
 const UNDER_WAY_MS = 1_500;
 
-/** Numbers cut since `fromMs` that this viewer has not been given, the newest second left out. */
+/** Numbers cut since `fromMs` that this viewer has not been given, but for those that may still be under way. */
 export function missingWindows(world: LiveWorld, peer: SimPeer, fromMs: number): readonly WindowNumber[] {
   const got = new Set(peer.deliveries.map(({ number }) => number));
   const untilMs = world.clock.nowMs() - UNDER_WAY_MS;
