@@ -94,8 +94,8 @@ export async function playWithMpv(url: string, seconds: number): Promise<Played>
   });
   const wasHeldUp = wait.stop() >= MPV_WAIT_MS;
   const all = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
-  const lastStatus = Math.max(0, all.lastIndexOf('at='));
-  const text = all.slice(0, lastStatus) + all.slice(lastStatus).replace(HLS_CUT_OFF, '');
+  const lastStatus = all.lastIndexOf('at=');
+  const text = lastStatus < 0 ? all : all.slice(0, lastStatus) + all.slice(lastStatus).replace(HLS_CUT_OFF, '');
   const heard = wasHeldUp ? text.replace(MPV_DESYNC, '') : text;
   const complaints = heard.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').trim();
   const aheadSeconds = Math.min(...[...text.matchAll(MPV_FRAME)].map(([, , ahead]) => Number(ahead || 0)));

@@ -98,7 +98,7 @@ export class Delivery {
         (neighbour) =>
           neighbour.map.get(number) !== undefined || (number === this.#playout.next && this.#lineage.isPublisherOf(neighbour, number)),
       );
-    this.#pending.keepOnly((number) => number >= lowest && isTold(number));
+    this.#context.noteUnjudged(this.#pending.keepOnly((number) => number >= lowest && isTold(number)));
     this.#requester.abandonBelow(lowest);
   }
 

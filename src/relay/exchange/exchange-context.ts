@@ -124,6 +124,11 @@ export class ExchangeContext {
     return signer ?? this.options.owner;
   }
 
+  /** Pieces of these have been thrown away unseen. */
+  noteUnjudged(senders: readonly ConnectionId[]): void {
+    for (const sender of senders) this.neighbours.get(sender)?.noteUnjudged();
+  }
+
   /** The neighbour is banned at the end of this step. */
   accuse(neighbour: Neighbour, detail: string): void {
     if (this.#accused.get(neighbour)?.kind !== 'misbehaved') this.#accused.set(neighbour, { kind: 'misbehaved', detail });

@@ -5,6 +5,7 @@ import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from
 import { BufferMap } from './buffer-map.js';
 import { CertificateMemory } from './certificate-memory.js';
 import type { LiveMessage } from './live-message.js';
+import type { LiveParameters } from './live-parameters.js';
 import type { ContentVersion } from './manifest.js';
 import { WaitTime } from './wait-time.js';
 
@@ -30,8 +31,8 @@ const OUTSTANDING_MAX = 64;
 const OUTSTANDING_UNPROVEN = 8;
 /** Of a viewer that has sent nothing good yet, or anything bad: two bad pieces end the acquaintance, and it shall not get in a third. */
 const OUTSTANDING_ON_TRIAL = 2;
-/** One that has said nothing for this long is asked only where nobody else is left: as a rule each tells of something several times a second. */
-const QUIET_MS: Milliseconds = 1_200;
+/** A viewer asks for something, or tells of something, at every window; one that has said nothing for a window and this much longer may be dead. */
+const AWAKE_MARGIN_MS: Milliseconds = 700;
 /** So many timeouts in a row are no accident any more. */
 const UNANSWERED_DOUBT = 2;
 /** Manifests asked of one neighbour whose answer is remembered to be awaited. */
@@ -48,6 +49,11 @@ export type CallOff = 'settled' | 'other-content';
 export interface NeighbourOrigin {
   readonly peerId?: string | undefined;
   readonly addressBlock?: string | undefined;
+}
+
+/** Whoever has said nothing for so long is dealt nothing, and asked last. */
+export function awakeMs({ windowMs }: Pick<LiveParameters, 'windowMs'>): Milliseconds {
+  return windowMs + AWAKE_MARGIN_MS;
 }
 
 export class Neighbour {
@@ -103,6 +109,8 @@ export class Neighbour {
   outstanding = 0;
   /** Of one on trial: pieces that are here and wait for the manifest that vouches for them. */
   unverified = 0;
+  /** Pieces that were thrown away before anybody could tell whether they were good. */
+  unjudged = 0;
   /** It was busy: do not ask it again before this time. */
   busyUntilMs: Milliseconds = 0;
   mediaDownBytes: Bytes = 0;
@@ -146,9 +154,9 @@ export class Neighbour {
     return this.blockedSinceMs !== undefined;
   }
 
-  /** It may be dead, or cut off. */
-  isQuiet(nowMs: Milliseconds): boolean {
-    return nowMs - this.lastHeardMs > QUIET_MS;
+  /** A viewer that has said nothing for so long may be dead, or cut off. A publisher says nothing while it has nothing for us. */
+  isQuiet(nowMs: Milliseconds, forMs: Milliseconds): boolean {
+    return !this.publisher && nowMs - this.lastHeardMs > forMs;
   }
 
   /** Its word on what there is counts. */
@@ -194,7 +202,20 @@ export class Neighbour {
 
   /** One more piece may be asked of it: were all that it owes bad, it would be banned for them. */
   get isSafe(): boolean {
-    return this.hasRoom && (!this.onTrial || this.outstanding + this.unverified + this.badPieces < OUTSTANDING_ON_TRIAL);
+    return this.hasRoom && (!this.onTrial || this.outstanding + this.unverified + this.#suspected < OUTSTANDING_ON_TRIAL);
+  }
+
+  /**
+   * What nobody has judged counts as bad from the first bad piece on, or a third would get in. Before that it does not: after a change from one publisher to another a
+   * newcomer would have nobody to ask, and liars would not be found out.
+   */
+  get #suspected(): number {
+    return this.badPieces > 0 ? this.badPieces + this.unjudged : 0;
+  }
+
+  /** A piece of it was thrown away, because another content is wanted, or nothing of the window. */
+  noteUnjudged(): void {
+    this.unjudged += 1;
   }
 
   /** Nothing speaks against asking it for one more: it is not on trial, or `isSafe`, or a publisher, without which a stream may not begin. */

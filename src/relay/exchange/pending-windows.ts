@@ -123,9 +123,14 @@ export class PendingWindows {
     }
   }
 
-  /** Forgets what is not wanted any more. */
-  keepOnly(isWanted: (number: WindowNumber) => boolean): void {
-    for (const number of this.#windows.keys()) if (!isWanted(number)) this.release(number);
+  /** Forgets a window. Returns who had sent a piece of it that nobody has judged, once for each piece. */
+  discard(number: WindowNumber): readonly ConnectionId[] {
+    return [...this.release(number).values()].map(({ from }) => from);
+  }
+
+  /** Forgets what is not wanted any more. Returns the same as `discard`. */
+  keepOnly(isWanted: (number: WindowNumber) => boolean): readonly ConnectionId[] {
+    return [...this.#windows.keys()].flatMap((number) => (isWanted(number) ? [] : this.discard(number)));
   }
 
   numbers(): readonly WindowNumber[] {

@@ -12,7 +12,7 @@ import type { ExchangeContext } from './exchange-context.js';
 import type { FellowPublishers } from './fellow-publishers.js';
 import type { WindowAvailability } from './live-message.js';
 import { decodeManifest, type Manifest, signManifest, splitPieces, type WindowContent } from './manifest.js';
-import type { Neighbour } from './neighbour.js';
+import { awakeMs, type Neighbour } from './neighbour.js';
 import { isAdmitted } from './offences.js';
 import type { BufferedWindow } from './window-buffer.js';
 import type { Crowd, WindowShares } from './window-shares.js';
@@ -24,8 +24,6 @@ const HANDOVER_MS_MAX: Milliseconds = 300;
 /** A window that is to be confirmed waits so much longer than others are usually behind us, and never longer than the second. */
 const CONFIRM_MS: Milliseconds = 150;
 const CONFIRM_MS_MAX: Milliseconds = 500;
-/** A viewer that said nothing for a window and this much longer gets nothing dealt: it asks for something, or tells of something, at every window. */
-const AWAKE_MARGIN_MS: Milliseconds = 700;
 /** The same for one that has told of nothing that it may hold for so many times the period of whole maps. */
 const TOLD_MAP_PERIODS = 2;
 /** Windows that may wait to be confirmed. */
@@ -204,7 +202,7 @@ export class Publication {
   #able(): readonly Neighbour[] {
     const { neighbours, nowMs, parameters } = this.#context;
     const able = neighbours.values().filter((neighbour) => !neighbour.blocked && !neighbour.publisher);
-    const isAwake = ({ lastHeardMs }: Neighbour): boolean => nowMs - lastHeardMs < parameters.windowMs + AWAKE_MARGIN_MS;
+    const isAwake = ({ lastHeardMs }: Neighbour): boolean => nowMs - lastHeardMs < awakeMs(parameters);
     const isTelling = ({ lastToldMs }: Neighbour): boolean => nowMs - lastToldMs < TOLD_MAP_PERIODS * parameters.mapPeriodMs;
     const telling = able.filter((neighbour) => isAwake(neighbour) && isTelling(neighbour));
     return telling.length < 2 ? able : telling;

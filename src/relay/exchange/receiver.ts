@@ -75,14 +75,15 @@ export class Receiver {
   onPiece(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex, payload: Uint8Array): void {
     const calledOff = this.#requester.hasAsked(neighbour, number, piece) ? undefined : neighbour.takeCalledOff(number, piece);
     // Good if it fits, and nobody's fault if not.
-    if (calledOff === 'other-content' && !this.#fits(number, piece, payload)) return;
+    if (calledOff === 'other-content' && !this.#fits(number, piece, payload)) return neighbour.noteUnjudged();
     const { awaited, asked } = this.#requester.onAnswer(neighbour, number, piece, payload.length);
     if (!asked && !calledOff) neighbour.unasked += 1;
     if (neighbour.unasked > UNASKED_MAX) return this.#context.accuse(neighbour, 'pieces that nobody asked for');
     const window = this.#context.buffer.get(number);
     if (window?.held.has(piece)) this.#onDuplicate(neighbour, window, piece, payload);
     // A late answer to a request that was given up is still good, if the window is here to check it against.
-    if (window?.held.has(piece) || (!awaited && !window)) return;
+    if (!awaited && !window) return neighbour.noteUnjudged();
+    if (window?.held.has(piece)) return;
     this.#context.planDue = true;
     this.#countMedia(neighbour, payload.length);
     if (!window) this.#keepEarly(neighbour, number, piece, payload);
@@ -164,7 +165,7 @@ export class Receiver {
     if (neighbour && own !== undefined && named !== undefined && named !== own) {
       // It holds another content by now, as it has said or shown: not for nothing, for whoever sends bad pieces may say so as well.
       neighbour.brokenPromises += 1;
-      return;
+      return neighbour.noteUnjudged();
     }
     this.badPieces += 1;
     if (!neighbour) return;

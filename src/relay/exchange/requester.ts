@@ -9,7 +9,7 @@ import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
 import type { LiveMessage } from './live-message.js';
 import { listNeeds } from './needs.js';
-import type { CallOff, Neighbour } from './neighbour.js';
+import { awakeMs, type CallOff, type Neighbour } from './neighbour.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import { byUrgency, chooseHolder, type Need } from './scheduler.js';
@@ -68,7 +68,7 @@ export class Requester {
     for (const need of listNeeds(view).toSorted(byUrgency)) {
       if (options.downlink.delayMs(nowMs) > 0) break;
       const narrowed = this.#policy.narrowed(need, () => this.#publishersOf(need.window));
-      const holder = chooseHolder(narrowed, nowMs, () => options.rng.float());
+      const holder = chooseHolder(narrowed, nowMs, awakeMs(this.#context.parameters), () => options.rng.float());
       if (!holder) continue;
       this.#ask(need, holder);
       const windows = requests.get(holder) ?? new Map<WindowNumber, PieceIndex[]>();
@@ -208,7 +208,7 @@ export class Requester {
   startOver(window: WindowNumber): void {
     for (const download of this.#downloads.of(window)) this.#finish(download, 'other-content');
     this.#context.planDue = true;
-    this.#pending.release(window);
+    this.#context.noteUnjudged(this.#pending.discard(window));
   }
 
   /** Windows below this one are not wanted any more. */
@@ -270,10 +270,10 @@ export class Requester {
     this.#context.schedule(`request:${download.window}:${download.piece}`, waitMs);
   }
 
-  /** A piece on its way as a need is judged: it may be asked of somebody else. */
-  #awaitedOf({ window, piece }: Download, sizeBytes: Bytes): Awaited {
+  /** A piece on its way that is taken from this one, for all others. */
+  #awaitedOf({ window, piece }: Download, { peer, sizeBytes }: Asked): Awaited {
     const { neighbours, nowMs } = this.#context;
-    const holders = neighbours.values().filter((neighbour) => this.#holds(neighbour, window, piece));
+    const holders = neighbours.values().filter((neighbour) => neighbour.id !== peer && this.#holds(neighbour, window, piece));
     return { sizeBytes, slackMs: this.#playout.deadlineMs(window, nowMs) - nowMs, holders };
   }
 
@@ -339,7 +339,7 @@ export class Requester {
 
   #move(download: Download, from: Asked, to: Neighbour): void {
     this.#cancelAt(download, from);
-    const spareMs = this.#policy.waitMs(this.#awaitedOf(download, from.sizeBytes), to, () => this.#publishersOf(download.window));
+    const spareMs = this.#policy.waitMs(this.#awaitedOf(download, from), to, () => this.#publishersOf(download.window));
     // Less would be of no use: whoever has just come to it would be overtaken by the next one.
     const waitMs = Math.max(2 * this.#context.parameters.waitMinMs, spareMs);
     this.#addAsked(download, to, from.sizeBytes);

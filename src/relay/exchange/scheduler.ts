@@ -49,16 +49,16 @@ export function isHandy({ outstanding, wait, publisher }: Neighbour): boolean {
   return outstanding === 0 || wait.backlogMs < (publisher ? DEALT_BACKLOG_MAX_MS : BACKLOG_MAX_MS);
 }
 
-/** The holder to ask, or undefined when all are busy enough. `random` breaks ties and herds. */
-export function chooseHolder(need: Need, nowMs: Milliseconds, random: () => number): Neighbour | undefined {
+/** The holder to ask, or undefined when all are busy enough. `quietMs`: who has said nothing for so long comes last; `random` breaks ties and herds. */
+export function chooseHolder(need: Need, nowMs: Milliseconds, quietMs: Milliseconds, random: () => number): Neighbour | undefined {
   const idle = need.holders.filter((holder) => isFree(holder, nowMs));
   const safe = idle.filter((holder) => holder.isSafe);
-  const bearing = safe.length > 0 ? safe : idle;
-  const awake = bearing.filter((holder) => !holder.isQuiet(nowMs));
-  const free = awake.length > 0 ? awake : bearing;
+  const free = safe.length > 0 ? safe : idle;
   const quick = free.filter((holder) => holder.wait.backlogMs < BACKLOG_MAX_MS && holder.wait.predictMs(need.sizeBytes) < need.slackMs);
   const mayWait = (holder: Neighbour): boolean => need.deadlineClass === 0 || holder.outstanding === 0 || (need.dealt && isHandy(holder));
-  const among = quick.length > 0 ? quick : free.filter(mayWait);
+  const suitable = quick.length > 0 ? quick : free.filter(mayWait);
+  const awake = suitable.filter((holder) => !holder.isQuiet(nowMs, quietMs));
+  const among = awake.length > 0 ? awake : suitable;
   let best: Neighbour | undefined;
   let bestCost = Number.POSITIVE_INFINITY;
   for (const holder of among) {

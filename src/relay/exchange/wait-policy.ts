@@ -10,7 +10,7 @@
  */
 import type { Bytes, Milliseconds } from '../../kernel/units.js';
 import type { LiveParameters } from './live-parameters.js';
-import type { Neighbour } from './neighbour.js';
+import { awakeMs, type Neighbour } from './neighbour.js';
 import { type Need, PUBLISHER_COST } from './scheduler.js';
 
 /** Who can send a piece though they may not have shown it; worked out only where a policy asks. */
@@ -68,7 +68,7 @@ export class WaitPolicy {
     const { hedge, pieceBytes, deadlineHedgeMs } = this.#parameters;
     const publishers = deadlineHedgeMs > 0 || holders.length === 0 ? publishersOf() : [];
     const costMs = ({ wait, publisher }: Neighbour): Milliseconds => wait.predictMs(pieceBytes) * (publisher ? PUBLISHER_COST : 1);
-    const quiet = (neighbour: Neighbour): number => Number(neighbour.isQuiet(nowMs));
+    const quiet = (neighbour: Neighbour): number => Number(neighbour.isQuiet(nowMs, awakeMs(this.#parameters)));
     return (publishers.length > 0 ? publishers : holders)
       .toSorted((a, b) => quiet(a) - quiet(b) || costMs(a) - costMs(b))
       .slice(0, deadlineHedgeMs > 0 ? 1 : hedge);

@@ -184,9 +184,9 @@ export class WindowShares {
       const holders = crowd.holders(piece);
       this.#follow(deal, window, piece, holders, nowMs);
       const isAwaited = fate.beyond > 1 + crowd.able.length * LIARS_RATIO || nowMs - fate.movedMs < this.#patienceMs;
-      const isVain = isOrphaned(deal, piece, holders) || isLost(fate, crowd);
+      const isVain = isOrphaned(deal, piece, holders) || isLost(deal, fate, holders, crowd);
       if (isAwaited && !isVain) continue;
-      if (!fate.isPassedOn && !isVain) this.#noteStopped(fate.dealtTo);
+      if (!fate.isPassedOn) this.#noteStopped(fate.dealtTo, isVain);
       const lacks = (peer: ConnectionId): boolean =>
         !deal.shares.get(peer)?.has(piece) && !(holders.includes(peer) && !deal.liars.has(peer));
       dealt = this.#give(deal, this.#reliable(crowd.able).filter(lacks), piece, nowMs) || dealt;
@@ -295,9 +295,10 @@ export class WindowShares {
       : { mean: tookMs, deviation: tookMs / 2 };
   }
 
-  #noteStopped(peer: ConnectionId | undefined): void {
+  /** `isVain`: no patience would have helped. */
+  #noteStopped(peer: ConnectionId | undefined, isVain: boolean): void {
     const { mean, deviation } = this.#passMs ?? { mean: this.#revealMs / 2, deviation: this.#revealMs / 8 };
-    this.#passMs = { mean: Math.min(PATIENCE_REVEALS_MAX * this.#revealMs, mean * PATIENCE_GROWTH), deviation };
+    if (!isVain) this.#passMs = { mean: Math.min(PATIENCE_REVEALS_MAX * this.#revealMs, mean * PATIENCE_GROWTH), deviation };
     if (peer === undefined) return;
     const record = this.#openRecord(peer);
     record.passed -= RECORD_GAIN * record.passed;
@@ -360,9 +361,10 @@ function isOrphaned({ part, fates }: Deal, piece: PieceIndex, holders: readonly 
   return part.ownerOf(piece) === undefined && fates[piece]?.dealtTo === undefined;
 }
 
-/** It was dealt to somebody who is gone, or says nothing any more, and nobody else has it. */
-function isLost({ dealtTo, isLost: isGone, beyond }: Fate, { able }: Crowd): boolean {
-  return beyond === 0 && (isGone || (dealtTo !== undefined && !able.includes(dealtTo)));
+/** It was dealt to somebody who is gone, or spreads nothing any more: silent, asleep, or of another content. And nobody else has it. */
+function isLost({ liars }: Deal, { dealtTo, isLost: isGone }: Fate, holders: readonly ConnectionId[], { able }: Crowd): boolean {
+  if (!isGone && (dealtTo === undefined || able.includes(dealtTo))) return false;
+  return !holders.some((peer) => peer !== dealtTo && !liars.has(peer));
 }
 
 /** Publishers of whose part somebody holds something by now. */

@@ -91,6 +91,17 @@ test('of one on trial it is safe to ask for as much as it takes to ban it', () =
   assert.ok(neighbour.onTrial && !neighbour.isSafe, 'whatever good it has sent before');
 });
 
+test('what nobody could judge counts as bad from the first bad piece on, and not before', () => {
+  const neighbour = new Neighbour('x', 0);
+  for (let count = 0; count < 5; count++) neighbour.noteUnjudged();
+  assert.ok(neighbour.isSafe && neighbour.bearsAnother);
+  neighbour.badPieces = 1;
+  assert.ok(!neighbour.isSafe && !neighbour.bearsAnother);
+  const other = new Neighbour('y', 0);
+  other.badPieces = 1;
+  assert.ok(other.isSafe);
+});
+
 test('success restores credit', () => {
   const neighbour = new Neighbour('x', 0);
   neighbour.credible = false;

@@ -56,7 +56,12 @@ test('what is released, dropped or not wanted any more gives its room back', () 
   assert.is(pending.sizeBytes, 55);
   pending.dropPeer('y');
   assert.is(pending.sizeBytes, 50);
-  pending.keepOnly((number) => number === 3);
+  pending.keep(2, 2, early(5, 'z'));
+  assert.equal(
+    pending.keepOnly((number) => number === 3),
+    ['x', 'z'],
+    'nobody can judge these any more',
+  );
   assert.equal([pending.sizeBytes, pending.count, pending.numbers()], [30, 1, [3]]);
   assert.not(pending.expects(2));
   assert.is(pending.release(2).size, 0);

@@ -87,7 +87,7 @@ test('pieces of another content are held against who names ours, and who has nam
     if (isSaid) x.map.update(false, 0, [{ ...availability(MADE), version: MADE.manifest.version + 1 }]);
     for (const piece of [0, 1]) give(piece, bad());
     assert.equal([receiver.badPieces, x.badPieces, context.takeAccused().length], isSaid ? [0, 0, 0] : [2, 2, 1]);
-    assert.is(x.brokenPromises, isSaid ? 2 : 0);
+    assert.equal([x.brokenPromises, x.unjudged], isSaid ? [2, 2] : [0, 0]);
     requester.onNews(x, 4);
     assert.is(context.buffer.get(4)?.held.count, 0);
   }
@@ -238,6 +238,7 @@ test('a late answer is good when there is something to check it against, and ign
   requester.abandonBelow(5);
   give(0);
   assert.not(context.buffer.get(4));
+  assert.is(x.unjudged, 1);
   receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
   give(0);
   give(0);

@@ -166,16 +166,38 @@ test('a piece moves at once from somebody who often fails', () => {
   );
 });
 
-test('whoever gets a piece that has moved is waited for only as long as a third could still send it in time', () => {
-  const { context, requester, holder } = setUp({ ...PARAMETERS, startLagMs: 0 });
-  const x = holder('x', [0]);
+test('whoever gets a piece that has moved is waited for only as long as a third could still send it in time, if there is one', () => {
+  for (const isThird of [true, false]) {
+    const { context, requester, holder } = setUp({ ...PARAMETERS, startLagMs: 0 });
+    const x = holder('x', [0]);
+    requester.plan();
+    x.wait.timedOut();
+    if (isThird) holder('z', [0]);
+    context.takeEffects();
+    const y = holder('y', [0]);
+    const estimateMs = y.wait.waitMs(PIECE_BYTES, PARAMETERS.tickMs);
+    assert.ok(estimateMs > 2 * PARAMETERS.waitMinMs);
+    requester.onNews(y, 4);
+    const [timer] = context.takeEffects().filter(({ kind }) => kind === 'schedule');
+    assert.equal(timer, { kind: 'schedule', timer: 'request:4:0', delayMs: isThird ? 2 * PARAMETERS.waitMinMs : estimateMs });
+  }
+});
+
+test('when somebody is late, those who have said nothing for a while are asked last', () => {
+  const { context, requester, holder } = setUp({ ...PARAMETERS, hedge: 1 });
+  holder('x', [0]);
   requester.plan();
-  x.wait.timedOut();
-  holder('z', [0]);
+  const [quiet, heard] = [holder('quiet', [0]), holder('heard', [0])];
+  heard.wait.timedOut();
+  context.nowMs += 1_300;
+  heard.lastHeardMs = context.nowMs;
   context.takeEffects();
-  requester.onNews(holder('y', [0]), 4);
-  const [timer] = context.takeEffects().filter(({ kind }) => kind === 'schedule');
-  assert.equal(timer, { kind: 'schedule', timer: 'request:4:0', delayMs: 2 * PARAMETERS.waitMinMs }, 'it is due already');
+  requester.onTimeout(4, 0);
+  assert.ok(quiet.wait.predictMs(PIECE_BYTES) < heard.wait.predictMs(PIECE_BYTES));
+  assert.equal(
+    sentOf(context.takeEffects(), 'request').map(({ to }) => to),
+    ['heard'],
+  );
 });
 
 test('a refusal frees the piece; what was announced and is not held counts as a broken promise', () => {

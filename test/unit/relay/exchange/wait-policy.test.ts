@@ -30,8 +30,8 @@ test('what ships waits by the past of the neighbour, and leaves room for one ret
   heard.wait.timedOut();
   assert.equal(
     policy.secondChoice([quiet, heard, SOURCE], sources, 5_000),
-    [heard, quiet],
-    'who says nothing comes last, however quick it was',
+    [heard, SOURCE],
+    'a viewer that says nothing comes last, however quick it was',
   );
 });
 
