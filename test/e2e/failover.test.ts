@@ -63,9 +63,10 @@ test.after(async () => {
 });
 
 /** Every viewer has the other viewers and every publisher as neighbours, by figures that are up to a second old. */
-async function allConnected(): Promise<void> {
+function allConnected(): Promise<void> {
   const everybody = VIEWERS - 1 + PUBLISHERS;
-  await Promise.all(viewers.map((viewer) => viewer.whenStatus('all are connected', ({ peers }) => peers >= everybody, RETURN_MS)));
+  const isConnected = (viewer: ShoalProcess): boolean => viewer.statuses.length > 0 && viewer.status.peers >= everybody;
+  return until('all are connected', () => viewers.every(isConnected), RETURN_MS);
 }
 
 /** For as long as a fault lasts. */

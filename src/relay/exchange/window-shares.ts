@@ -63,7 +63,7 @@ interface Fate {
   /** The last one it was dealt to; undefined before that, and once that one is gone. */
   dealtTo: ConnectionId | undefined;
   /** Whoever it was dealt to is gone. */
-  isLost: boolean;
+  isGone: boolean;
   sentMs: Milliseconds | undefined;
   /** When it last went on, or was dealt to somebody else. */
   movedMs: Milliseconds;
@@ -141,7 +141,7 @@ export class WindowShares {
       shares: new Map(),
       fates: pieces.map(() => ({
         dealtTo: undefined,
-        isLost: false,
+        isGone: false,
         sentMs: undefined,
         movedMs: nowMs,
         spreadMs: nowMs,
@@ -235,7 +235,7 @@ export class WindowShares {
     this.#leftBehind.drop(peer);
     for (const { shares, fates } of this.#deals.values()) {
       shares.delete(peer);
-      for (const fate of fates) if (fate.dealtTo === peer) [fate.dealtTo, fate.isLost] = [undefined, true];
+      for (const fate of fates) if (fate.dealtTo === peer) [fate.dealtTo, fate.isGone] = [undefined, true];
     }
   }
 
@@ -347,7 +347,7 @@ export class WindowShares {
     const peer = among[this.#turn++ % Math.max(1, among.length)];
     if (peer === undefined) return false;
     fate.dealtTo = peer;
-    fate.isLost = false;
+    fate.isGone = false;
     const share = deal.shares.get(peer) ?? new Bitfield(deal.fates.length);
     share.add(piece);
     deal.shares.set(peer, share);
@@ -362,7 +362,7 @@ function isOrphaned({ part, fates }: Deal, piece: PieceIndex, holders: readonly 
 }
 
 /** It was dealt to somebody who is gone, or spreads nothing any more: silent, asleep, or of another content. And nobody else has it. */
-function isLost({ liars }: Deal, { dealtTo, isLost: isGone }: Fate, holders: readonly ConnectionId[], { able }: Crowd): boolean {
+function isLost({ liars }: Deal, { dealtTo, isGone }: Fate, holders: readonly ConnectionId[], { able }: Crowd): boolean {
   if (!isGone && (dealtTo === undefined || able.includes(dealtTo))) return false;
   return !holders.some((peer) => peer !== dealtTo && !liars.has(peer));
 }
