@@ -53,7 +53,10 @@ export function copiesSent(world: LiveWorld): number {
   return world.publisher.up.payloadBytes / mediaBytes;
 }
 
-/** Windows younger than this may still be under way when a world ends: one in a hundred takes longer than a second, when a liar was dealt a piece of it. */
+/**
+ * Windows younger than this may still be under way when a world ends. A piece that goes no further is dealt again after `revealMs` and what is usual (0.4 to 0.8 s), and is
+ * then as far from the last viewer as at first: one window in a hundred takes longer than a second.
+ */
 const UNDER_WAY_MS = 1_500;
 
 /** Numbers cut since `fromMs` that this viewer has not been given, but for those that may still be under way. */

@@ -11,6 +11,7 @@ import type { ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../..
 import type { Part } from './fellow-publishers.js';
 import { LeftBehind } from './left-behind.js';
 import type { Neighbour } from './neighbour.js';
+import { PassRecords } from './pass-records.js';
 import type { BufferedWindow } from './window-buffer.js';
 
 /** After so many times `revealMs` a new window is everybody's, unless it is still spreading. */
@@ -23,17 +24,6 @@ const REVEALS_MAX_SPREADING = 30;
 const LEFT_RATIO_MIN = 0.75;
 /** How often it is looked after a window, in parts of `revealMs`. */
 const LOOKS_PER_REVEAL = 4;
-/** How much one piece counts against all before it in the record of a neighbour. */
-const RECORD_GAIN = 1 / 4;
-/** Of a neighbour that nothing is known of yet: two pieces that it does not pass on are enough. */
-const RECORD_INITIAL = 0.75;
-/** Whoever passes on less than this share of what it is dealt is passed over for so many windows, twice as many each time, until it does better. */
-const RECORD_MIN = 0.5;
-const REST_WINDOWS = 16;
-const REST_DOUBLINGS_MAX = 6;
-/** Whoever passes on so much of what the second best does is not passed over, once so many pieces were dealt to it: a swarm in trouble would lose its best. */
-const BEST_RATIO = 0.6;
-const BEST_PIECES_MIN = 16;
 /** Each so many windows a swarm that does not spread gets one dealt: it may do better by now. */
 const PROBE_WINDOWS = 16;
 /** That many of the neighbours may lie about what they hold without a piece being taken for spread. */
@@ -41,10 +31,6 @@ const LIARS_RATIO = 0.2;
 /** Copies in the swarm for each one sent: below this, dealing only costs time. */
 const SPREAD_MIN = 1.25;
 const SPREAD_GAIN = 1 / 4;
-/** A piece may take so many times `revealMs` to get from the first to the second viewer, if that is usual in the swarm. */
-const PATIENCE_REVEALS_MAX = 10;
-/** Each piece that is not passed on in time lengthens what is taken for usual by this much: it may be that time which is too short. */
-const PATIENCE_GROWTH = 1.05;
 const NOTHING = new Bitfield(0);
 
 /** The viewers that a window is dealt to, and what they say that they hold, or have been sent. */
@@ -77,19 +63,6 @@ interface Fate {
   isPassedOn: boolean;
 }
 
-/** How a neighbour deals with what it is dealt. */
-interface PassRecord {
-  /** The share that it has passed on in time, 0 to 1, since it was last passed over. */
-  passed: number;
-  /** The same since it came. */
-  passedEver: number;
-  /** Pieces of which it is known whether it passed them on. */
-  pieces: number;
-  /** It gets nothing before so many windows have been published. */
-  restUntil: number;
-  doublings: number;
-}
-
 interface Deal {
   readonly openedMs: Milliseconds;
   /** Viewers that it could be dealt to. */
@@ -108,17 +81,15 @@ interface Deal {
 export class WindowShares {
   readonly #revealMs: Milliseconds;
   readonly #deals = new Map<WindowNumber, Deal>();
-  readonly #records = new Map<ConnectionId, PassRecord>();
+  readonly #records: PassRecords;
   readonly #leftBehind = new LeftBehind();
   /** How many copies the swarm has made of what it was sent, on average. */
   #spread = Number.POSITIVE_INFINITY;
-  /** How long a piece takes from being sent until a second viewer holds it: moving average, and deviation from it. */
-  #passMs: { readonly mean: Milliseconds; readonly deviation: Milliseconds } | undefined;
   #turn = 0;
-  #windows = 0;
 
   constructor(revealMs: Milliseconds) {
     this.#revealMs = revealMs;
+    this.#records = new PassRecords(revealMs);
   }
 
   /** How soon to look after a window again. */
@@ -128,14 +99,14 @@ export class WindowShares {
 
   /** Deals a new window's pieces out in turn. False when there are too few neighbours to share it. */
   open(window: BufferedWindow, crowd: Crowd, nowMs: Milliseconds, part?: Part): boolean {
-    const probe = this.#windows++ % PROBE_WINDOWS === 0;
+    const probe = this.#records.windows++ % PROBE_WINDOWS === 0;
     if (this.#revealMs === 0 || crowd.able.length < 2 || (this.#spread < SPREAD_MIN && !probe)) return false;
     const isShared = part !== undefined && part.count > 1;
     const pieces = [...window.copies.keys()];
     const deal: Deal = {
       openedMs: nowMs,
       ableCount: crowd.able.length,
-      before: this.#windows - 1,
+      before: this.#records.windows - 1,
       turnsOfOthers: isShared ? 2 : 0,
       part: isShared ? part : undefined,
       shares: new Map(),
@@ -153,7 +124,7 @@ export class WindowShares {
       liars: new Set(isShared ? [] : pieces.flatMap((piece) => crowd.holders(piece))),
     };
     this.#deals.set(window.number, deal);
-    const reliable = this.#reliable(crowd.able);
+    const reliable = this.#records.reliable(crowd.able);
     for (const piece of pieces) {
       if (isShared && !part.isOurs(piece)) continue;
       this.#give(deal, reliable, piece, nowMs);
@@ -174,7 +145,7 @@ export class WindowShares {
       if (!isInTrouble) {
         const { liars, before } = deal;
         const holders = (piece: PieceIndex): readonly ConnectionId[] => crowd.holders(piece);
-        this.#leftBehind.look({ pieceCount: window.copies.length, holders, viewers: crowd.able, liars, before }, this.#windows);
+        this.#leftBehind.look({ pieceCount: window.copies.length, holders, viewers: crowd.able, liars, before }, this.#records.windows);
       }
       this.#deals.delete(window.number);
       return 'over';
@@ -186,10 +157,10 @@ export class WindowShares {
       const isAwaited = fate.beyond > 1 + crowd.able.length * LIARS_RATIO || nowMs - fate.movedMs < this.#patienceMs;
       const isVain = isOrphaned(deal, piece, holders) || isLost(deal, fate, holders, crowd);
       if (isAwaited && !isVain) continue;
-      if (!fate.isPassedOn) this.#noteStopped(fate.dealtTo, isVain);
+      if (!fate.isPassedOn) this.#records.noteStopped(fate.dealtTo, isVain);
       const lacks = (peer: ConnectionId): boolean =>
         !deal.shares.get(peer)?.has(piece) && !(holders.includes(peer) && !deal.liars.has(peer));
-      dealt = this.#give(deal, this.#reliable(crowd.able).filter(lacks), piece, nowMs) || dealt;
+      dealt = this.#give(deal, this.#records.reliable(crowd.able).filter(lacks), piece, nowMs) || dealt;
     }
     return dealt ? 'dealt' : 'unchanged';
   }
@@ -203,8 +174,7 @@ export class WindowShares {
 
   /** How much of what it was dealt this neighbour has passed on in time, 0 to 1; undefined while it has been dealt nothing. */
   recordOf(peer: ConnectionId): number | undefined {
-    const record = this.#records.get(peer);
-    return record && (record.restUntil > this.#windows ? record.passed / 2 ** record.doublings : record.passed);
+    return this.#records.of(peer);
   }
 
   /** Whether other publishers still have the first turn with their parts of this window. */
@@ -215,7 +185,7 @@ export class WindowShares {
   /** What this neighbour may know of the window. */
   visibleTo(peer: ConnectionId, window: BufferedWindow): Bitfield {
     const deal = this.#deals.get(window.number);
-    return deal && !this.#leftBehind.isServed(peer, this.#windows) ? (deal.shares.get(peer) ?? NOTHING) : window.held;
+    return deal && !this.#leftBehind.isServed(peer, this.#records.windows) ? (deal.shares.get(peer) ?? NOTHING) : window.held;
   }
 
   /** From now on everybody may know of everything. False if that was so already. */
@@ -231,7 +201,7 @@ export class WindowShares {
   }
 
   dropPeer(peer: ConnectionId): void {
-    this.#records.delete(peer);
+    this.#records.drop(peer);
     this.#leftBehind.drop(peer);
     for (const { shares, fates } of this.#deals.values()) {
       shares.delete(peer);
@@ -249,7 +219,7 @@ export class WindowShares {
       if (deal.part?.isOurs(piece) !== false || crowd.holders(piece).length > 0 || deal.fates[piece]?.dealtTo !== undefined) continue;
       const owner = deal.part.ownerOf(piece);
       if (owner?.map.has(window.number, window.version) === true && moving?.has(owner) !== false) continue;
-      dealt = this.#give(deal, this.#reliable(crowd.able), piece, nowMs) || dealt;
+      dealt = this.#give(deal, this.#records.reliable(crowd.able), piece, nowMs) || dealt;
     }
     return dealt ? 'dealt' : 'unchanged';
   }
@@ -268,65 +238,11 @@ export class WindowShares {
     if (beyond === 0 || fate.isPassedOn) return;
     fate.isPassedOn = true;
     // Once several have been sent it, nobody knows who passed it on.
-    if (fate.sentMs !== undefined && window.copies[piece] === 1) this.#notePassed(fate.dealtTo, nowMs - fate.sentMs);
+    if (fate.sentMs !== undefined && window.copies[piece] === 1) this.#records.notePassed(fate.dealtTo, nowMs - fate.sentMs);
   }
 
-  /** As long as the swarm usually takes to pass a piece on, and a little more (the shape of RFC 6298). */
   get #patienceMs(): Milliseconds {
-    if (this.#spread < SPREAD_MIN) return this.#revealMs;
-    const usualMs = this.#passMs ? this.#passMs.mean + 4 * this.#passMs.deviation : 0;
-    return Math.min(PATIENCE_REVEALS_MAX * this.#revealMs, Math.max(this.#revealMs, usualMs));
-  }
-
-  #notePassed(peer: ConnectionId | undefined, tookMs: Milliseconds): void {
-    const record = peer === undefined ? undefined : this.#openRecord(peer);
-    if (record) {
-      record.passed += RECORD_GAIN * (1 - record.passed);
-      record.passedEver += RECORD_GAIN * (1 - record.passedEver);
-      record.pieces += 1;
-      if (record.passed > RECORD_INITIAL) record.doublings = 0;
-    }
-    const before = this.#passMs;
-    this.#passMs = before
-      ? {
-          mean: before.mean + (tookMs - before.mean) / 8,
-          deviation: before.deviation + (Math.abs(tookMs - before.mean) - before.deviation) / 4,
-        }
-      : { mean: tookMs, deviation: tookMs / 2 };
-  }
-
-  /** `isVain`: no patience would have helped. */
-  #noteStopped(peer: ConnectionId | undefined, isVain: boolean): void {
-    const { mean, deviation } = this.#passMs ?? { mean: this.#revealMs / 2, deviation: this.#revealMs / 8 };
-    if (!isVain) this.#passMs = { mean: Math.min(PATIENCE_REVEALS_MAX * this.#revealMs, mean * PATIENCE_GROWTH), deviation };
-    if (peer === undefined) return;
-    const record = this.#openRecord(peer);
-    record.passed -= RECORD_GAIN * record.passed;
-    record.passedEver -= RECORD_GAIN * record.passedEver;
-    record.pieces += 1;
-    if (record.passed >= RECORD_MIN) return;
-    // When it is back, one piece decides.
-    record.passed = RECORD_MIN;
-    record.restUntil = this.#windows + REST_WINDOWS * 2 ** record.doublings;
-    record.doublings = Math.min(REST_DOUBLINGS_MAX, record.doublings + 1);
-  }
-
-  #openRecord(peer: ConnectionId): PassRecord {
-    const record = this.#records.get(peer) ?? { passed: RECORD_INITIAL, passedEver: RECORD_INITIAL, pieces: 0, restUntil: 0, doublings: 0 };
-    this.#records.set(peer, record);
-    return record;
-  }
-
-  /** Those who pass on what they get, and the best in a swarm in trouble, where hardly anybody does in time; everybody while there are fewer than two. */
-  #reliable(able: readonly ConnectionId[]): readonly ConnectionId[] {
-    const passedBy = (peer: ConnectionId): number => this.#records.get(peer)?.passedEver ?? RECORD_INITIAL;
-    const [, secondBest = 0] = able.map(passedBy).sort((one, other) => other - one);
-    const reliable = able.filter((peer) => {
-      const record = this.#records.get(peer);
-      const isAwake = (record?.restUntil ?? 0) <= this.#windows;
-      return isAwake || (record !== undefined && record.pieces >= BEST_PIECES_MIN && record.passedEver >= BEST_RATIO * secondBest);
-    });
-    return reliable.length < 2 ? able : reliable;
+    return this.#spread < SPREAD_MIN ? this.#revealMs : this.#records.patienceMs;
   }
 
   #measure(window: BufferedWindow, crowd: Crowd): void {
