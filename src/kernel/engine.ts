@@ -30,9 +30,16 @@ export interface EngineOptions<Message, Command, Event, Timer extends string> {
   readonly onTrace?: (step: Input<Message, Command, Timer> | Effect<Message, Event, Timer>, nowMs: number) => void;
 }
 
+/** A connection, as long as it is a neighbour's. */
+interface Entry {
+  readonly connection: Connection;
+  blocked: boolean;
+  isGone: boolean;
+}
+
 export class Engine<Message, Command, Event, Timer extends string> {
   readonly #options: EngineOptions<Message, Command, Event, Timer>;
-  readonly #connections = new Map<ConnectionId, { connection: Connection; blocked: boolean }>();
+  readonly #connections = new Map<ConnectionId, Entry>();
   readonly #timers = new Map<Timer, () => void>();
   readonly #inputs: Input<Message, Command, Timer>[] = [];
   #running = false;
@@ -53,9 +60,10 @@ export class Engine<Message, Command, Event, Timer extends string> {
   /** Takes over a connection for as long as it lives. */
   add(connection: Connection): void {
     if (this.#stopped) return connection.close({ kind: 'leaving', detail: 'stopped' });
-    this.#connections.set(connection.id, { connection, blocked: false });
+    const entry: Entry = { connection, blocked: false, isGone: false };
+    this.#connections.set(connection.id, entry);
     connection.listen({
-      onMessage: (bytes) => this.#onMessage(connection, bytes),
+      onMessage: (bytes) => this.#onMessage(entry, bytes),
       onDrain: () => this.#onDrain(connection.id),
       onClose: () => this.#onClose(connection.id),
     });
@@ -68,12 +76,15 @@ export class Engine<Message, Command, Event, Timer extends string> {
     this.#stopped = true;
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
-    for (const { connection } of this.#connections.values()) connection.close({ kind: 'leaving', detail: 'stopped' });
+    for (const entry of this.#connections.values()) {
+      entry.connection.close({ kind: 'leaving', detail: 'stopped' });
+      entry.isGone = true;
+    }
     this.#connections.clear();
   }
 
-  #onMessage(connection: Connection, bytes: Uint8Array): void {
-    if (!this.#connections.has(connection.id)) return;
+  #onMessage({ connection, isGone }: Entry, bytes: Uint8Array): void {
+    if (isGone) return;
     const message = this.#options.codec.decode(bytes);
     if (message instanceof Malformed) return this.#disconnect(connection.id, { kind: 'misbehaved', detail: message.reason });
     this.#options.onTraffic?.('down', message, bytes.length);
@@ -88,7 +99,7 @@ export class Engine<Message, Command, Event, Timer extends string> {
   }
 
   #onClose(id: ConnectionId): void {
-    if (!this.#connections.delete(id)) return;
+    if (!this.#forget(id)) return;
     this.#options.onGone?.(id);
     this.#feed({ kind: 'peer-down', peer: id });
   }
@@ -149,15 +160,21 @@ export class Engine<Message, Command, Event, Timer extends string> {
     this.#feed({ kind: 'peer-blocked', peer: to });
   }
 
+  #forget(id: ConnectionId): Entry | undefined {
+    const entry = this.#connections.get(id);
+    if (entry) entry.isGone = true;
+    this.#connections.delete(id);
+    return entry;
+  }
+
   #onTimer(timer: Timer): void {
     this.#timers.delete(timer);
     this.#feed({ kind: 'timer', timer });
   }
 
   #disconnect(id: ConnectionId, reason: DisconnectReason): void {
-    const entry = this.#connections.get(id);
+    const entry = this.#forget(id);
     if (!entry) return;
-    this.#connections.delete(id);
     this.#options.onDisconnect?.(entry.connection, reason);
     entry.connection.close(reason);
     this.#options.onGone?.(id);

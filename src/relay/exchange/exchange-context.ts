@@ -46,6 +46,8 @@ export interface LiveExchangeOptions {
   readonly mend?: WindowMender;
 }
 
+const NO_EFFECTS: readonly LiveEffect[] = [];
+
 export class ExchangeContext {
   readonly options: LiveExchangeOptions;
   readonly parameters: LiveParameters;
@@ -178,6 +180,7 @@ export class ExchangeContext {
   }
 
   takeEffects(): readonly LiveEffect[] {
+    if (this.#effects.length === 0) return NO_EFFECTS;
     const effects = this.#effects;
     this.#effects = [];
     return effects;

@@ -77,6 +77,9 @@ export interface LiveFigures {
 /** A gap between ticks beyond this means that the process did not run. */
 const SLEEP_MS: Milliseconds = 2_000;
 
+const TIMERS_FOR_OTHERS: ReadonlySet<LiveTimer> = new Set(['map', 'news', 'upload']);
+const MESSAGES_JUDGED: ReadonlySet<LiveMessage['kind']> = new Set(['map', 'have', 'request', 'cancel']);
+
 export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEvent, LiveTimer> {
   readonly #context: ExchangeContext;
   readonly #playout: Playout;
@@ -135,6 +138,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#context.nowMs = nowMs;
     this.#noticeSleep();
     this.#revocations.expire();
+    if (mayChangeNeeds(input)) this.#requester.wake();
     this.#dispatch(input);
     this.#settle();
     return this.#context.takeEffects();
@@ -197,7 +201,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     context.deliverDue = context.planDue = false;
     if (context.isPublisher) return;
     if (deliverDue) this.#delivery.deliver();
-    if (planDue && this.#delivery.start()) this.#requester.plan();
+    if (planDue && !this.#requester.isIdle && this.#delivery.start()) this.#requester.plan();
   }
 
   #onCommand(command: LiveCommand): void {
@@ -252,6 +256,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     const neighbour = this.#context.neighbours.get(peer);
     if (!neighbour) return;
     this.#context.neighbours.delete(peer);
+    this.#requester.wake();
     this.#pastOffences.note(neighbour, this.#context.nowMs);
     this.#secondStage.noteLoss(neighbour);
     this.#choice.dropPeer(peer);
@@ -334,6 +339,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
 
   #onMap(neighbour: Neighbour, map: LiveMessage & { kind: 'map' }): void {
     if (this.#context.isPublisher) this.#fellows.onMap(neighbour, map.windows);
+    this.#requester.wakeFor(map);
     this.#context.takeMap(neighbour, map);
     neighbour.onAir = map.onAir === true;
     const isCredible = this.#context.isPublisher ? this.#publication.areCredible(map.windows) : map.windows.length > 0;
@@ -400,4 +406,10 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       if (neighbour.blocked) neighbour.blockedSinceMs = nowMs;
     }
   }
+}
+
+/** Not so what only concerns what others get from us. What neighbours tell is judged by what they say. */
+function mayChangeNeeds(input: Input<LiveMessage, LiveCommand, LiveTimer>): boolean {
+  if (input.kind === 'timer') return !TIMERS_FOR_OTHERS.has(input.timer);
+  return input.kind !== 'message' || !MESSAGES_JUDGED.has(input.message.kind);
 }

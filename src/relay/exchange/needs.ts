@@ -81,6 +81,28 @@ function isNothingOffered(view: NeedsView): boolean {
   return true;
 }
 
+/**
+ * Whether this word of a neighbour may make a difference to the needs: it speaks of a piece that is neither here nor on its way. Most news come from neighbours that
+ * have caught up with us.
+ */
+export function isOfInterest({ number, held }: WindowAvailability, { context, playout, downloads }: NeedsView): boolean {
+  if (playout.next !== undefined && number < playout.next) return false;
+  const window = context.buffer.get(number);
+  if (!window) return true;
+  if (window.complete) return false;
+  for (let piece = 0; piece < window.held.length; piece++)
+    if ((held === null || held.has(piece)) && !window.held.has(piece) && !downloads.get(number, piece)) return true;
+  return false;
+}
+
+/** While nothing but time passes, there is nothing more to ask for than now before somebody may be asked again, or the player is about to run dry. */
+export function idleUntilMs({ context, playout }: NeedsView): Milliseconds {
+  const { nowMs } = context;
+  let untilMs = playout.deadlineMs(playout.next ?? 0, nowMs) - RESCUE_SLACK_MS;
+  for (const { busyUntilMs } of context.neighbours.values()) if (busyUntilMs > nowMs) untilMs = Math.min(untilMs, busyUntilMs);
+  return untilMs;
+}
+
 /** Some neighbour has claimed a piece of it that is neither here nor on its way. */
 function isOffered(window: BufferedWindow, { neighbours }: ExchangeContext, downloads: Downloads): boolean {
   const { number, held } = window;

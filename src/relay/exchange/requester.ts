@@ -8,7 +8,7 @@ import { type Asked, type Download, Downloads } from './downloads.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
 import type { LiveMessage } from './live-message.js';
-import { listNeeds } from './needs.js';
+import { idleUntilMs, isOfInterest, listNeeds, type NeedsView } from './needs.js';
 import { awakeMs, type CallOff, type Neighbour } from './neighbour.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
@@ -42,6 +42,8 @@ export class Requester {
   readonly #lineage: Lineage;
   readonly #downloads = new Downloads();
   readonly #policy: WaitPolicy;
+  readonly #view: NeedsView;
+  #idleUntilMs: Milliseconds = Number.NEGATIVE_INFINITY;
   /** Pieces whose one-shot timeout has fired. */
   firstTimeouts = 0;
 
@@ -51,6 +53,22 @@ export class Requester {
     this.#pending = pending;
     this.#lineage = lineage;
     this.#policy = new WaitPolicy(context.parameters);
+    this.#view = { context, playout, downloads: this.#downloads, pending, lineage };
+  }
+
+  /** Something has happened that may have changed what there is to ask for. */
+  wake(): void {
+    this.#idleUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** A neighbour has said this: something to ask for may be among it. What a whole map does not name any more counts as well. */
+  wakeFor({ full, windows }: LiveMessage & { readonly kind: 'map' }): void {
+    if (full || windows.some((window) => isOfInterest(window, this.#view))) this.wake();
+  }
+
+  /** The last plan found nothing to ask for, and nothing has happened since that could have changed it. */
+  get isIdle(): boolean {
+    return this.#context.nowMs < this.#idleUntilMs;
   }
 
   /** Asks for everything that is missing and that somebody can send soon. */
@@ -58,15 +76,10 @@ export class Requester {
     const { options, nowMs, neighbours } = this.#context;
     for (const neighbour of neighbours.values()) if (neighbour.onTrial) neighbour.unverified = this.#pending.countFrom(neighbour.id);
     const requests = new Map<Neighbour, Map<WindowNumber, PieceIndex[]>>();
-    const view = {
-      context: this.#context,
-      playout: this.#playout,
-      downloads: this.#downloads,
-      pending: this.#pending,
-      lineage: this.#lineage,
-    };
-    for (const need of listNeeds(view).toSorted(byUrgency)) {
-      if (options.downlink.delayMs(nowMs) > 0) break;
+    let isHeldBack = false;
+    for (const need of listNeeds(this.#view).toSorted(byUrgency)) {
+      isHeldBack = options.downlink.delayMs(nowMs) > 0;
+      if (isHeldBack) break;
       const narrowed = this.#policy.narrowed(need, () => this.#publishersOf(need.window));
       const holder = chooseHolder(narrowed, nowMs, awakeMs(this.#context.parameters), () => options.rng.float());
       if (!holder) continue;
@@ -76,6 +89,7 @@ export class Requester {
       windows.set(need.window, [...(windows.get(need.window) ?? []), need.piece]);
     }
     for (const [holder, windows] of requests) for (const [window, pieces] of windows) this.#sendRequest(holder, window, pieces);
+    this.#idleUntilMs = requests.size === 0 && !isHeldBack ? idleUntilMs(this.#view) : Number.NEGATIVE_INFINITY;
   }
 
   /** This neighbour has been asked for the piece, and has not answered. */
@@ -370,6 +384,8 @@ export class Requester {
 
   #cancelAt(download: Download, asked: Asked, why: CallOff = 'settled'): void {
     this.#downloads.release(download, asked.peer);
+    // Whoever is free of it may be asked for something else.
+    this.wake();
     const neighbour = this.#context.neighbours.get(asked.peer);
     if (!neighbour) return;
     neighbour.outstanding -= 1;
