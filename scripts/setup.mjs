@@ -19,7 +19,7 @@ const INSTALL_STAMP = join(ROOT, '.shoal-setup');
 const RETRY_INSTALL_MS = 60 * 60 * 1000;
 /** A package manager without a network must not hold up the start for ever. */
 const INSTALL_TIMEOUT_MS = { start: 120_000, test: 600_000 };
-const BUILD_INPUTS = ['src', 'test', 'bench', 'tsconfig.json', 'package-lock.json'];
+const BUILD_INPUTS = ['src', 'test', 'bench', 'tsconfig.json', 'package-lock.json', 'scripts/bundle.mjs'];
 
 /** What each level needs: any one of `programs` (or of `files`) on this machine, and the package that brings it, per package manager. */
 const NEEDS = {
@@ -148,8 +148,10 @@ async function build() {
   const fingerprint = sourcesFingerprint();
   if (readIfThere(BUILD_STAMP) === fingerprint) return;
   say('building');
-  const code = await run([process.execPath, join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
-  if (code !== 0) throw new Error("the build failed. The compiler's messages stand above.");
+  const tsc = [process.execPath, join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json'];
+  if ((await run(tsc)) !== 0) throw new Error("the build failed. The compiler's messages stand above.");
+  if ((await run([process.execPath, join(ROOT, 'scripts', 'bundle.mjs')])) !== 0)
+    throw new Error("the build failed. The bundler's messages stand above.");
   mkdirSync(dirname(BUILD_STAMP), { recursive: true });
   writeFileSync(BUILD_STAMP, fingerprint);
 }

@@ -25,6 +25,6 @@ if (process.env.npm_lifecycle_event === 'start') {
   }, PARENT_CHECK_MS);
   watch.unref();
 }
-const main = join(ROOT, 'dist', 'src', 'main.js');
-process.argv = [process.execPath, main, 'start', ...process.argv.slice(2)];
-await import(pathToFileURL(main).href);
+const command = join(ROOT, 'bin', 'shoal.mjs');
+process.argv = [process.execPath, command, 'start', ...process.argv.slice(2)];
+await import(pathToFileURL(command).href);

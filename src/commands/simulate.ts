@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readConfigFile, readConfigFiles } from '../io/files/config-file.js';
+import { PACKAGE_ROOT } from '../io/package-root.js';
 import type { Terminal } from '../io/terminal.js';
 import { ShoalError } from '../kernel/errors.js';
 import { nearestWord } from '../options/option-schema.js';
@@ -36,7 +37,7 @@ export interface SimulateOptions {
   readonly set: readonly string[];
 }
 
-const SCENARIOS_FOLDER = fileURLToPath(new URL('../../../config/scenarios/', import.meta.url));
+const SCENARIOS_FOLDER = fileURLToPath(new URL('config/scenarios/', PACKAGE_ROOT));
 const ENDING = '.json5';
 
 /** @returns the code to exit with: 1 when a figure is worse than the baseline by more than its noise. */

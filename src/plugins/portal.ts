@@ -1,6 +1,7 @@
 /**
  * The portal: mounts the web page, its API and the FLV and HLS endpoints of a changing set of channels on one HTTP server.
  */
+import { PACKAGE_ROOT } from '../io/package-root.js';
 import { FlvEgress } from '../io/web/flv-egress.js';
 import { HlsMuxer } from '../io/web/hls-muxer.js';
 import type { HttpServer, WebReply, WebRequest } from '../io/web/http-server.js';
@@ -40,8 +41,6 @@ interface Mounted {
 
 const SLUG = /^[A-Za-z0-9_-]+$/;
 const FLV_PATH = /^\/live\/([A-Za-z0-9_-]+)\.flv$/;
-/** The compiled file lies in dist/src/plugins, three folders below the package. */
-const PACKAGE_ROOT = new URL('../../../', import.meta.url);
 /** Parts of the page that show titles. */
 const TITLE_SCRIPTS = [
   'titles',

@@ -9,6 +9,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import JSON5 from 'json5';
 import { ShoalError } from '../../kernel/errors.js';
+import { PACKAGE_ROOT } from '../package-root.js';
 
 /** A file's content. */
 export interface ConfigFile {
@@ -31,7 +32,7 @@ export interface ConfigFilePlaces {
   readonly configHome?: string | undefined;
 }
 
-const DEFAULTS_PATH = fileURLToPath(new URL('../../../../config/default.json5', import.meta.url));
+const DEFAULTS_PATH = fileURLToPath(new URL('config/default.json5', PACKAGE_ROOT));
 
 /** Text that has a meaning for the line finder: comments, strings, signs, and runs of anything else. */
 const TOKEN = /\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:\\[\s\S]|[^"\\])*"|'(?:\\[\s\S]|[^'\\])*'|[{}[\]:,]|[^\s{}[\]:,"'/]+/g;

@@ -1,0 +1,10 @@
+/** Where the program's own files lie that are no code: its defaults, the scenarios of the simulator, the web page. */
+import { existsSync } from 'node:fs';
+
+/** The folder of package.json: the nearest one above this file, which lies elsewhere once it is bundled. */
+export const PACKAGE_ROOT: URL = rootAbove(new URL('./', import.meta.url));
+
+function rootAbove(folder: URL): URL {
+  const above = new URL('../', folder);
+  return above.href === folder.href || existsSync(new URL('package.json', folder)) ? folder : rootAbove(above);
+}
