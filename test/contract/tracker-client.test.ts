@@ -78,13 +78,33 @@ async function startFake(answer: (response: ServerResponse, request: IncomingMes
   return { url: `http://${HOST}:${(server.address() as AddressInfo).port}/announce`, announces, server };
 }
 
-async function startUdpFake(answer: (socket: UdpSocket, message: Buffer, port: number) => void): Promise<string> {
-  const socket = createSocket('udp4');
+async function startUdpFake(answer: (socket: UdpSocket, message: Buffer, port: number) => void, host = HOST): Promise<string> {
+  const socket = createSocket(host === HOST ? 'udp4' : 'udp6');
   socket.on('message', (message, sender) => answer(socket, message, sender.port));
-  socket.bind(0, HOST);
+  socket.bind(0, host);
   await once(socket, 'listening');
   closers.push(() => socket.close());
-  return `udp://${HOST}:${socket.address().port}/announce`;
+  return `udp://${host === HOST ? host : `[${host}]`}:${socket.address().port}/announce`;
+}
+
+/** A UDP tracker that gives a connection and then answers with these peers, but for the first `lost` datagrams, which get lost. */
+async function startHonestUdp(
+  peers: Buffer,
+  { host = HOST, lost = 0 } = {},
+): Promise<{ readonly url: string; readonly announces: Buffer[] }> {
+  const announces: Buffer[] = [];
+  let count = 0;
+  const url = await startUdpFake((socket, message, port) => {
+    if (count++ < lost) return;
+    const isConnect = message.readUInt32BE(8) === 0;
+    if (!isConnect) announces.push(message);
+    const head = message.subarray(8, 16);
+    const body = isConnect
+      ? Buffer.from('0102030405060708', 'hex')
+      : Buffer.concat([Buffer.from('00000e100000000000000001', 'hex'), peers]);
+    socket.send(Buffer.concat([head, body]), port, host);
+  }, host);
+  return { url, announces };
 }
 
 const httpUrl = (tracker: TrackerServer): string => `http://${HOST}:${tracker.httpPort}/announce`;
@@ -332,6 +352,52 @@ const UDP_NONSENSE: readonly (readonly [what: string, answer: (message: Buffer) 
   ['an error', (message) => Buffer.concat([Buffer.from([0, 0, 0, 3]), message.subarray(12, 16), Buffer.from('go away')])],
   ['a short announce', (message) => Buffer.concat([Buffer.from([0, 0, 0, 1]), message.subarray(12, 16), Buffer.alloc(2)])],
 ];
+
+test('a UDP tracker is told one key by one client, and what stands behind its host', async () => {
+  const { url, announces } = await startHonestUdp(Buffer.from('c00002071ae1', 'hex'));
+  const made = makeClient([url.replace('/announce', '/5ecret/announce')], { wanted: () => true });
+  made.client.start();
+  await until('two announces', () => announces.length >= 2);
+  await made.client.stop();
+  const keys = announces.map((announce) => announce.readUInt32BE(88));
+  assert.is(new Set(keys).size, 1);
+  const other = makeClient([url]);
+  other.client.start();
+  await until('another client', () => stateOf(other) === 'ok');
+  assert.is.not(announces.at(-1)?.readUInt32BE(88), keys[0]);
+  assert.match(announces[0]?.subarray(98).toString('latin1') ?? '', '/5ecret/announce');
+  assert.equal(
+    [announces[0], announces.at(-2)].map((announce) => announce?.readUInt32BE(80)),
+    [2, 3],
+  );
+  assert.equal(made.peers[0], { host: '192.0.2.7', port: 6881 });
+  assert.not.match(JSON.stringify(made.log), '5ecret');
+});
+
+test('a UDP tracker is asked over IPv6, and names peers there', async () => {
+  const { url } = await startHonestUdp(Buffer.from(`20010db8${'00'.repeat(11)}011ae1`, 'hex'), { host: '::1' });
+  const made = makeClient([url]);
+  made.client.start();
+  await until('the answer', () => stateOf(made) === 'ok');
+  assert.equal(made.peers, [{ host: '2001:db8::1', port: 6881 }]);
+});
+
+test('a datagram that is lost is sent again within the same announce', async () => {
+  const { url, announces } = await startHonestUdp(Buffer.alloc(0), { lost: 1 });
+  const made = makeClient([url]);
+  made.client.start();
+  await until('the answer', () => stateOf(made) === 'ok');
+  assert.equal([announces.length, made.log.complaints], [1, []]);
+});
+
+test('nobody at the port of a UDP tracker is noticed at once', async () => {
+  const { url } = await startHonestUdp(Buffer.alloc(0));
+  await closers.pop()?.();
+  const made = makeClient([url], { retryMinMs: 60_000, retryMaxMs: 60_000 });
+  made.client.start();
+  await until('the failure', () => stateOf(made) === 'failing');
+  assert.match(made.client.status()[0]?.lastError ?? '', /^cannot be reached \(ECONNREFUSED\)$/);
+});
 
 for (const [what, answer] of UDP_NONSENSE) {
   test(`a UDP tracker that answers with ${what} is a failing tracker and no more`, async () => {

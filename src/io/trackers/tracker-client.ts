@@ -1,9 +1,8 @@
 /**
  * Announces one swarm to its trackers and hands over the peers they name.
  *
- * One `AnnounceClient` per tracker writes and reads the announces; when to announce is decided here, since the package bittorrent-tracker
- * obeys any interval: 1 s, or one so long that its timer overflows and fires at once, for ever. HTTP requests go through `tracker-http.ts`. UDP
- * requests are the package's (IPv4 only), cut off by our own time limit.
+ * When to announce is decided here, since a tracker may name any interval: 1 s, or one so long that a timer overflows and fires at once, for ever. What is
+ * said and heard is the business of `tracker-http.ts` and `tracker-udp.ts`, cut off by our own time limit.
  *
  * A tracker that fails is asked again with growing pauses and costs one line of log, and one more when it answers again. `started` is
  * repeated until it is answered once, `completed` and `stopped` are sent once. Nothing a tracker sends throws, and after `stop` nothing keeps the
@@ -14,8 +13,9 @@ import { isIP, isIPv4 } from 'node:net';
 import type { Log } from '../../kernel/ports.js';
 import type { Bytes, InfoHash, Milliseconds } from '../../kernel/units.js';
 import { ownAddresses } from '../own-address.js';
-import { AnnounceClient, type AnnounceOptions, type AnnounceWire, type HttpRequest } from './announce-client.js';
-import { announceByHttp, PEERS_PER_RESPONSE_MAX_COUNT, printable } from './tracker-http.js';
+import { type Announce, type AnnounceResponse, PEERS_PER_RESPONSE_MAX_COUNT, peersOf, printable } from './announce.js';
+import { announceByHttp } from './tracker-http.js';
+import { announceByUdp } from './tracker-udp.js';
 
 export interface PeerAddress {
   /** An IP address, without brackets. */
@@ -55,7 +55,7 @@ export interface TrackerClientOptions {
 }
 
 export interface TrackerStatus {
-  /** Without its query, which may hold a secret. */
+  /** Without what may be a secret. */
   readonly url: string;
   /** How the last announce ended; `waiting` before the first has. */
   readonly state: 'ok' | 'failing' | 'waiting';
@@ -85,7 +85,6 @@ const INTERVAL_DEFAULT_MS: Milliseconds = 1_800_000;
 /** `left` while it is unknown: a live channel has no end, a magnet link no length yet, and 0 would say that we hold it all. */
 const LEFT_OF_VIEWER_BYTES = 16_384;
 const NUMWANT = 50;
-const USER_AGENT = 'Shoal';
 
 export class TrackerClient {
   readonly #sessions: TrackerSession[];
@@ -136,18 +135,14 @@ class TrackerSession {
   readonly #shownUrl: string;
   readonly #options: TrackerClientOptions;
   readonly #timing: Timing;
-  readonly #client: AnnounceClient;
-  readonly #wire: AnnounceWire;
   #state: TrackerStatus['state'] = 'waiting';
   #lastError: Outcome;
   #isRunning = false;
   #isKnown = false;
   /** `completed` is to be sent: `due` until it has been answered. */
   #completion: 'no' | 'due' | 'told' = 'no';
-  /** Tells a tracker that two addresses are one peer (BEP 7); no secret of ours. */
-  readonly #key = Math.floor(Math.random() * 0x1_0000_0000)
-    .toString(16)
-    .padStart(8, '0');
+  readonly #key = Math.floor(Math.random() * 0x1_0000_0000);
+  #trackerId: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #dueMs: Milliseconds = 0;
   #announcedMs = Number.NEGATIVE_INFINITY;
@@ -156,7 +151,8 @@ class TrackerSession {
   #intervalMs = INTERVAL_DEFAULT_MS;
   #pauseMs: Milliseconds;
   #peerCount = 0;
-  #settle: ((outcome: Outcome) => void) | undefined;
+  /** The announce under way, while there is one. */
+  #underWay: AbortController | undefined;
 
   constructor(url: string, options: TrackerClientOptions) {
     this.#url = url;
@@ -164,11 +160,6 @@ class TrackerSession {
     this.#options = options;
     this.#timing = { ...DEFAULT_TIMING, ...definedTiming(options) };
     this.#pauseMs = this.#timing.pauseMinMs;
-    const { infoHash, peerId, port } = options;
-    const requestHttp: HttpRequest = (...request) => void this.#requestHttp(...request);
-    this.#client = new AnnounceClient({ url, infoHash, peerId, port, requestHttp });
-    this.#wire = this.#client.wire;
-    this.#adopt();
   }
 
   start(): void {
@@ -177,7 +168,7 @@ class TrackerSession {
   }
 
   announceNow(): void {
-    if (!this.#isRunning || this.#settle !== undefined || this.#state === 'failing') return;
+    if (!this.#isRunning || this.#underWay !== undefined || this.#state === 'failing') return;
     const earliestMs = Math.max(performance.now(), this.#announcedMs + this.#pauseMs);
     if (earliestMs < this.#dueMs) this.#scheduleAt(earliestMs);
   }
@@ -190,35 +181,24 @@ class TrackerSession {
 
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
-    const mayKnowUs = this.#isKnown || this.#settle !== undefined;
+    const mayKnowUs = this.#isKnown || this.#underWay !== undefined;
     const wasRunning = this.#isRunning;
     this.#isRunning = false;
-    this.#abandon('is not asked any more');
-    if (wasRunning && mayKnowUs) await this.#request((options) => this.#client.stop(options), STOP_TIMEOUT_MS);
-    await new Promise<void>((resolve) => this.#client.destroy(resolve));
+    this.#underWay?.abort(new Error('is not asked any more'));
+    if (wasRunning && mayKnowUs) await this.#request('stopped', STOP_TIMEOUT_MS);
   }
 
   status(): TrackerStatus {
     return { url: this.#shownUrl, state: this.#state, lastError: this.#lastError, peers: this.#peerCount };
   }
 
-  /** Takes the package's timer away; its events become the outcome of the announce under way. */
-  #adopt(): void {
-    this.#wire.setInterval = (intervalMs) => {
-      if (intervalMs !== undefined && Number.isFinite(intervalMs)) this.#intervalMs = intervalMs;
-    };
-    this.#client.on('update', (response: { readonly 'min interval'?: unknown }) => this.#onUpdate(response));
-    this.#client.on('warning', (error: unknown) => this.#settle?.(outcomeOf(error)));
-    this.#client.on('error', (error: unknown) => this.#settle?.(outcomeOf(error)));
-    this.#client.on('peer', (address: unknown) => this.#onPeer(String(address)));
-  }
-
-  #onUpdate(response: { readonly 'min interval'?: unknown }): void {
-    const minimum = response['min interval'];
-    const minimumMs = typeof minimum === 'number' ? minimum * 1000 : 0;
-    this.#pauseMs = clamp(minimumMs, this.#timing.pauseMinMs, this.#timing.intervalMaxMs);
+  #onResponse(response: AnnounceResponse): void {
+    const { intervalS, minIntervalS = 0, trackerId } = response;
+    this.#trackerId = trackerId ?? this.#trackerId;
+    this.#intervalMs = (intervalS ?? (minIntervalS > 0 ? minIntervalS : this.#intervalMs / 1000)) * 1000;
+    this.#pauseMs = clamp(minIntervalS * 1000, this.#timing.pauseMinMs, this.#timing.intervalMaxMs);
     this.#peerCount = 0;
-    this.#settle?.(undefined);
+    for (const peer of peersOf(response)) this.#onPeer(peer);
   }
 
   #onPeer(text: string): void {
@@ -232,12 +212,11 @@ class TrackerSession {
   async #announce(): Promise<void> {
     clearTimeout(this.#timer);
     this.#announcedMs = performance.now();
-    const isUdp = this.#url.toLowerCase().startsWith('udp:');
-    const timeoutMs = isUdp ? Math.min(UDP_TIMEOUT_MS, this.#timing.timeoutMs) : this.#timing.timeoutMs;
-    const event = this.#isKnown ? (this.#completion === 'due' ? 'complete' : 'update') : 'start';
-    const outcome = await this.#request((options) => this.#client[event](options), timeoutMs);
+    const timeoutMs = isUdp(this.#url) ? Math.min(UDP_TIMEOUT_MS, this.#timing.timeoutMs) : this.#timing.timeoutMs;
+    const event = this.#isKnown ? (this.#completion === 'due' ? 'completed' : undefined) : 'started';
+    const outcome = await this.#request(event, timeoutMs);
     if (!this.#isRunning) return;
-    if (event === 'complete' && outcome === undefined) this.#completion = 'told';
+    if (event === 'completed' && outcome === undefined) this.#completion = 'told';
     if (outcome === undefined) this.#onAnswered();
     else this.#onFailed(outcome);
     this.#options.onOutcome?.(this.#url, outcome === undefined);
@@ -283,43 +262,22 @@ class TrackerSession {
   }
 
   /** Runs one request to its end: an answer, a failure, or the time limit. Never rejects. */
-  #request(send: (options: AnnounceOptions) => void, timeoutMs: Milliseconds): Promise<Outcome> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#abandon('does not answer in time'), timeoutMs);
-      this.#settle = (outcome) => {
-        this.#settle = undefined;
-        clearTimeout(timer);
-        resolve(outcome);
-      };
-      try {
-        send(this.#announceOptions());
-      } catch (error) {
-        this.#abandon(outcomeOf(error) ?? 'cannot be asked');
-      }
-    });
-  }
-
-  /** Ends the request under way, if any: closes its socket, and settles it. */
-  #abandon(reason: string): void {
-    const settle = this.#settle;
-    this.#settle = undefined;
-    for (const cleanup of [...this.#wire.cleanupFns]) cleanup();
-    // What is cleaned up must not be waited for: the package's `destroy` gives it another second.
-    this.#wire.cleanupFns = [];
-    settle?.(reason);
-  }
-
-  async #requestHttp(...[url, parameters, done]: Parameters<HttpRequest>): Promise<void> {
+  async #request(event: Announce['event'], timeoutMs: Milliseconds): Promise<Outcome> {
     const controller = new AbortController();
-    const cleanup = (): void => controller.abort();
-    this.#wire.cleanupFns.push(cleanup);
+    this.#underWay = controller;
+    const timer = setTimeout(() => controller.abort(new Error('does not answer in time')), timeoutMs);
+    const announceBy = isUdp(this.#url) ? announceByUdp : announceByHttp;
     try {
-      const response = await announceByHttp(withQuery(url, { ...parameters, key: this.#key }), USER_AGENT, controller.signal);
-      if (!controller.signal.aborted) done(null, response);
+      const answered = announceBy(this.#url, this.#announceOf(event), controller.signal);
+      // What is called off is over at once, whatever it still waits for.
+      const response = await Promise.race([answered, whenAborted(controller.signal)]);
+      if (controller === this.#underWay) this.#onResponse(response);
+      return undefined;
     } catch (error) {
-      if (!controller.signal.aborted) done(error instanceof Error ? error : new Error(String(error)));
+      return outcomeOf(controller.signal.aborted ? controller.signal.reason : error);
     } finally {
-      this.#wire.cleanupFns = this.#wire.cleanupFns.filter((other) => other !== cleanup);
+      clearTimeout(timer);
+      if (controller === this.#underWay) this.#underWay = undefined;
     }
   }
 
@@ -327,23 +285,35 @@ class TrackerSession {
     return this.#options.seeding === true ? 0 : LEFT_OF_VIEWER_BYTES;
   }
 
-  #announceOptions(): AnnounceOptions {
+  #announceOf(event: Announce['event']): Announce {
+    const { infoHash, peerId, port } = this.#options;
     const stats = this.#options.announceStats?.();
     return {
+      infoHash: Buffer.from(infoHash, 'hex'),
+      peerId: Buffer.from(peerId, 'hex'),
+      port,
       uploaded: wholeBytes(stats?.uploadedBytes),
       downloaded: wholeBytes(stats?.downloadedBytes),
       left: stats?.leftBytes === undefined ? this.#leftUnknownBytes() : wholeBytes(stats.leftBytes),
       numwant: NUMWANT,
+      event,
+      key: this.#key,
+      trackerId: this.#trackerId,
     };
   }
 }
 
-/** BEP 3: byte strings (one character per byte) are percent-encoded byte by byte, not as UTF-8. */
-function withQuery(url: string, parameters: Readonly<Record<string, string | number>>): string {
-  const escapeByte = (character: string): string => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  const escapeBytes = (value: string | number): string => String(value).replace(/[^A-Za-z0-9._~-]/g, escapeByte);
-  const query = Object.entries(parameters).map(([key, value]) => `${key}=${escapeBytes(value)}`);
-  return `${url}${url.includes('?') ? '&' : '?'}${query.join('&')}`;
+/** Rejects as soon as it is. */
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = (): void => reject(signal.reason);
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true });
+  });
+}
+
+function isUdp(url: string): boolean {
+  return /^udp:/i.test(url);
 }
 
 function isUsable(url: string): boolean {
@@ -351,8 +321,11 @@ function isUsable(url: string): boolean {
   return /^(https?|udp):\/\//i.test(url) && URL.canParse(asHttp) && new URL(asHttp).port !== '0';
 }
 
+/** Without what may be a secret: a query, a password, and the long names in paths by which private trackers know their users. */
 function shownUrl(url: string): string {
-  return printable(url.replace(/[?#].*$/s, '').replace(/\/\/[^/@]*@/, '//'));
+  const bare = url.replace(/[?#].*$/s, '').replace(/\/\/[^/@]*@/, '//');
+  const [, place = bare, path = ''] = /^([a-z]+:\/\/[^/]*)(.*)$/is.exec(bare) ?? [];
+  return printable(place + path.replace(/[^/]{16,}/g, '…'));
 }
 
 /** `1.2.3.4:80` or `[::1]:80`; undefined when it is no address a peer could have. */
@@ -370,9 +343,7 @@ function isOwnAddress({ host, port }: PeerAddress, ownPort: number): boolean {
 
 function outcomeOf(error: unknown): Outcome {
   const text = error instanceof Error ? error.message : String(error);
-  if (/^(answers|refuses|cannot|does) ?/.test(text)) return printable(text);
-  // UDP: the package appends the URL, which may hold a secret, to errors of the socket; the tracker's own words stand alone.
-  return `fails: ${printable(text.replace(/ \([a-z]+:.*\)$/s, ''))}`;
+  return /^(answers|refuses|cannot|does|is) /.test(text) ? printable(text) : `fails: ${printable(text)}`;
 }
 
 function definedTiming(options: TrackerClientOptions): Partial<Timing> {

@@ -11,37 +11,25 @@ import { type BencodeDictionary, type BencodeValue, bencodeText, decodeBencode }
 import { Malformed } from '../../kernel/errors.js';
 import { addressScope, normaliseHost } from '../../kernel/peer-address.js';
 import type { Bytes } from '../../kernel/units.js';
-
-/** What is read of a response, under the names the package's HTTP tracker knows. */
-export interface AnnounceResponse {
-  /** Seconds. */
-  readonly interval?: number;
-  /** Seconds. */
-  readonly 'min interval'?: number;
-  readonly 'tracker id'?: string;
-  /** 6 bytes each (BEP 23). */
-  readonly peers: Uint8Array;
-  /** 18 bytes each (BEP 7). */
-  readonly peers6?: Uint8Array;
-}
+import { type Announce, type AnnounceResponse, PEERS_PER_RESPONSE_MAX_COUNT, printable, wholeEntries } from './announce.js';
 
 /** libtorrent's `tracker_maximum_response_length`. */
 const RESPONSE_BYTES_MAX: Bytes = 1_048_576;
-/** Peers taken from one response; libtorrent asks for as many. */
-export const PEERS_PER_RESPONSE_MAX_COUNT = 200;
-const REASON_LENGTH_MAX = 200;
+const USER_AGENT = 'Shoal';
 
 /**
  * Announces by GET.
  *
  * Rejects with an `Error` whose message continues the sentence "The tracker …".
  */
-export async function announceByHttp(url: string, userAgent: string, signal: AbortSignal): Promise<AnnounceResponse> {
+export async function announceByHttp(url: string, announce: Announce, signal: AbortSignal): Promise<AnnounceResponse> {
   if (await isOtherLocalService(new URL(url)))
     throw new Error('is on this machine, where only an address that begins with /announce is asked');
-  const response = await fetch(url, { redirect: 'manual', signal, headers: { 'user-agent': userAgent } }).catch((error: unknown) => {
-    throw new Error(describeFetchError(error, signal), { cause: error });
-  });
+  const response = await fetch(withQuery(url, announce), { redirect: 'manual', signal, headers: { 'user-agent': USER_AGENT } }).catch(
+    (error: unknown) => {
+      throw new Error(describeFetchError(error, signal), { cause: error });
+    },
+  );
   const body = await readBody(response).catch((error: unknown) => {
     throw new Error(describeFetchError(error, signal), { cause: error });
   });
@@ -56,6 +44,35 @@ export async function announceByHttp(url: string, userAgent: string, signal: Abo
     throw new Error(`answers with something that is no announce response (${fault})`);
   }
   return readResponse(decoded);
+}
+
+/** BEP 3: byte strings are percent-encoded byte by byte, not as UTF-8. */
+function withQuery(url: string, { infoHash, peerId, port, uploaded, downloaded, left, numwant, event, key, trackerId }: Announce): string {
+  const parameters = {
+    uploaded,
+    downloaded,
+    left,
+    numwant,
+    ...(event === undefined ? {} : { event }),
+    compact: 1,
+    info_hash: latin1(infoHash),
+    peer_id: latin1(peerId),
+    port,
+    ...(trackerId === undefined ? {} : { trackerid: trackerId }),
+    key: key.toString(16).padStart(8, '0'),
+  };
+  const query = Object.entries(parameters).map(([name, value]) => `${name}=${escapeBytes(value)}`);
+  const base = url.replace(/\/$/, '');
+  return `${base}${base.includes('?') ? '&' : '?'}${query.join('&')}`;
+}
+
+function escapeBytes(value: string | number): string {
+  return String(value).replace(/[^A-Za-z0-9._~-]/g, (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+/** One character per byte. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1');
 }
 
 /** A link must not make us call what else runs on this machine; libtorrent draws the same line (`ssrf_mitigation`). */
@@ -85,9 +102,9 @@ function readResponse(fields: BencodeDictionary): AnnounceResponse {
   const peers6 = fields.get('peers6');
   return {
     peers: compactPeers(fields.get('peers')),
-    ...(typeof interval === 'number' && interval > 0 ? { interval } : {}),
-    ...(typeof minInterval === 'number' && minInterval > 0 ? { 'min interval': minInterval } : {}),
-    ...(trackerId !== undefined && /^[\x21-\x7e]{1,200}$/.test(trackerId) ? { 'tracker id': trackerId } : {}),
+    ...(typeof interval === 'number' && interval > 0 ? { intervalS: interval } : {}),
+    ...(typeof minInterval === 'number' && minInterval > 0 ? { minIntervalS: minInterval } : {}),
+    ...(trackerId !== undefined && /^[\x21-\x7e]{1,200}$/.test(trackerId) ? { trackerId } : {}),
     ...(peers6 instanceof Uint8Array ? { peers6: wholeEntries(peers6, 18) } : {}),
   };
 }
@@ -107,11 +124,6 @@ function compactPeer(peer: BencodeValue): number[] {
   return [...ip.split('.').map(Number), port >> 8, port & 0xff];
 }
 
-function wholeEntries(bytes: Uint8Array, entryBytes: Bytes): Uint8Array {
-  const count = Math.min(PEERS_PER_RESPONSE_MAX_COUNT, Math.floor(bytes.length / entryBytes));
-  return bytes.subarray(0, count * entryBytes);
-}
-
 function describeFetchError(error: unknown, signal: AbortSignal): string {
   if (signal.aborted) return 'does not answer in time';
   if (!(error instanceof Error)) return 'cannot be reached';
@@ -119,9 +131,4 @@ function describeFetchError(error: unknown, signal: AbortSignal): string {
   const cause = error.cause;
   const code = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : error.message;
   return `cannot be reached (${code === '' ? 'no connection' : printable(code)})`;
-}
-
-/** A remote's words for a log line: one line, not long, nothing that moves a terminal's cursor. */
-export function printable(text: string): string {
-  return text.replace(/\p{C}/gu, ' ').slice(0, REASON_LENGTH_MAX);
 }
