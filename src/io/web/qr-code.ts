@@ -8,6 +8,7 @@ export const QR_TEXT_BYTES_MAX = 1200;
 export async function qrCodeSvg(text: string): Promise<string | undefined> {
   if (Buffer.byteLength(text) > QR_TEXT_BYTES_MAX) return undefined;
   // Loaded with the first code: many never show one, and it is sixty files.
-  const { toString: encodeQrCode } = await import('qrcode');
-  return encodeQrCode(text, { type: 'svg', errorCorrectionLevel: 'L', margin: 2 });
+  // By its default export: bundled, a package without modules has no other.
+  const { default: qrCode } = await import('qrcode');
+  return qrCode.toString(text, { type: 'svg', errorCorrectionLevel: 'L', margin: 2 });
 }
