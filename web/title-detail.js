@@ -38,11 +38,12 @@ let shown = null;
 let wantsPlay = false;
 const written = new Map();
 
-export function startDetail({ onChangeState, onRemove }) {
+export function startDetail({ onChangeState, onRecheck, onRemove }) {
   startFiles({ onPlay: playFile });
   byId('title-play').addEventListener('click', playMain);
   byId('title-stop').addEventListener('click', stopPlaying);
   byId('title-pause').addEventListener('click', () => shown !== null && onChangeState(shown));
+  byId('title-recheck').addEventListener('click', () => shown !== null && onRecheck(shown));
   byId('title-remove').addEventListener('click', () => shown !== null && onRemove(shown));
   new ResizeObserver(drawMap).observe(byId('piece-map'));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawMap);
@@ -107,6 +108,7 @@ function showHead(detail, mayChange) {
   byId('title-play').hidden = player.file !== null || mainFile(detail.files) === undefined;
   byId('title-pause').hidden = !mayChange || detail.state === 'checking';
   write(byId('title-pause'), detail.state === 'paused' || detail.state === 'failed' ? 'Resume' : 'Pause');
+  byId('title-recheck').hidden = !mayChange || detail.state === 'checking' || detail.pieceCount === 0;
   byId('title-remove').hidden = !mayChange;
 }
 

@@ -60,7 +60,7 @@ export function startTitles() {
       else refreshTitles();
     },
   });
-  startDetail({ onChangeState: changeState, onRemove: askRemoval });
+  startDetail({ onChangeState: changeState, onRecheck: ({ id }) => order(id, 'recheck', 'Checking the files'), onRemove: askRemoval });
   addEventListener('hashchange', () => {
     focusHeading = isTitlesAddress();
     if (!isOwnStep) forgetFaults();
@@ -241,12 +241,16 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-async function changeState({ id, state }) {
-  const verb = state === 'paused' || state === 'failed' ? 'resume' : 'pause';
+function changeState({ id, state }) {
+  return state === 'paused' || state === 'failed' ? order(id, 'resume', 'Resumed') : order(id, 'pause', 'Paused');
+}
+
+/** Has it done, and says so. */
+async function order(id, verb, said) {
   forgetFaults();
   try {
     await ask(`/api/titles/${id}/${verb}`, { method: 'POST' });
-    byId('said').textContent = verb === 'pause' ? 'Paused' : 'Resumed';
+    byId('said').textContent = said;
   } catch (error) {
     tell(error.message);
   }

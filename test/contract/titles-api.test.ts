@@ -1,5 +1,5 @@
 /** The API of titles on a real server with a real library: who may change something, what is refused and in which words, and what is on the disk. */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -184,6 +184,67 @@ test('whoever comes through a proxy looks and plays, but changes nothing', async
   assert.equal([refused.status, refused.body.error.code], [403, 'ANOTHER_MACHINE']);
   assert.is((await send('DELETE', `/${HASH}?data=keep`, undefined, elsewhere)).status, 403);
   assert.is((await list()).length, 1);
+});
+
+test('of a private title other machines learn no address at its tracker; of a public one everything', async () => {
+  const elsewhere = { 'X-Forwarded-For': '192.0.2.7' };
+  const SECRET = '5ec7e7';
+  // Of this machine, and so not asked: its path does not begin as that of a tracker does.
+  const trackers = [`http://127.0.0.1:9/${SECRET}/announce`];
+  for (const isPrivate of [true, false]) {
+    const file = join(temporaryFolder('private'), 'film.mkv');
+    writeRandomFile(file, 40_000, isPrivate ? 1 : 2);
+    const { id } = (await addTorrent(makeTorrent(file, { isPrivate }).file({ trackers }))).body;
+    await stateBecomes(id, 'downloading');
+    const [here, there] = [await send('GET', `/${id}`), await send('GET', `/${id}`, undefined, elsewhere)];
+    assert.is(JSON.stringify(here.body).includes(SECRET), true);
+    assert.is(JSON.stringify(there.body).includes(SECRET), !isPrivate);
+    const listed = await send('GET', '', undefined, elsewhere);
+    assert.is(JSON.stringify(listed.body).includes(SECRET), !isPrivate);
+    assert.is((await send('GET', `/${id}/title.torrent`)).status, 200);
+    assert.is((await send('GET', `/${id}/title.torrent`, undefined, elsewhere)).status, isPrivate ? 403 : 200);
+    if (isPrivate) assert.equal([there.body.isPrivate, there.body.trackers[0].url], [true, 'http://127.0.0.1:9']);
+    await send('DELETE', `/${id}?data=remove`);
+  }
+  await addLink(`${MAGNET}&tr=${encodeURIComponent(trackers[0] ?? '')}`);
+  assert.not.match(JSON.stringify((await send('GET', '', undefined, elsewhere)).body), SECRET);
+  assert.match(JSON.stringify((await send('GET', '')).body), SECRET);
+});
+
+test('a check finds what was damaged on the disk, which is then missing; a bare link has nothing to check', async () => {
+  const folder = temporaryFolder('recheck');
+  const file = join(folder, 'film.mkv');
+  writeRandomFile(file, 400_000, 3);
+  const torrent = makeTorrent(file, {});
+  const whole = readFileSync(file);
+  const { id } = (await addTorrent(torrent.file())).body;
+  await stateBecomes(id, 'downloading');
+  await send('POST', `/${id}/pause`);
+  const [path] = (await detail(id)).files;
+  assert.is((await send('POST', `/${id}/recheck`)).status, 200);
+  await stateBecomes(id, 'paused');
+  assert.is((await detail(id)).haveBytes, 0);
+  const place = join(kept.filesFolder, path?.path ?? '');
+  writeFileSync(place, whole);
+  await send('POST', `/${id}/recheck`);
+  await stateBecomes(id, 'paused');
+  assert.is((await detail(id)).haveBytes, 400_000);
+  const { atime, mtime } = statSync(place);
+  whole[200_000] = (whole[200_000] ?? 0) ^ 1;
+  writeFileSync(place, whole);
+  utimesSync(place, atime, mtime);
+  await send('POST', `/${id}/resume`);
+  await stateBecomes(id, 'seeding');
+  await send('POST', `/${id}/recheck`);
+  await stateBecomes(id, 'downloading');
+  const after = await detail(id);
+  assert.is(after.haveBytes, 400_000 - after.pieceLengthBytes);
+  const bare = (await addLink(MAGNET)).body;
+  const refused = await send('POST', `/${bare.id}/recheck`);
+  assert.equal([refused.status, refused.body.error.code], [409, 'METADATA_UNKNOWN']);
+  // What was there before is not deleted with its title.
+  await send('DELETE', `/${id}?data=remove`);
+  rmSync(place);
 });
 
 test('bodies that are none are refused with what would be right', async () => {

@@ -1,5 +1,5 @@
 /** Titles on the page of a real station, in real Chromium: added in every way, watched while they come, removed with and without their files. */
-import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { test } from 'uvu';
@@ -11,6 +11,7 @@ import { temporaryFolder } from '../support/program.js';
 import { type ShoalProcess, startStation } from '../support/shoal-process.js';
 import { differences, writeTorrent } from '../support/title-fixture.js';
 import { makeTorrent, type TestTorrent } from '../support/torrent-fixture.js';
+import { until } from '../support/until.js';
 
 const SECONDS = 60;
 /** The film comes at about three times its own rate, and so is not complete before it has been watched and sought in. */
@@ -319,6 +320,22 @@ test('a complete title says so, and has a picture of itself', async () => {
   await reads('.title-card:first-child', /Harbour\.mp4 Complete, .* 100 % /, 40_000);
   await holds(page, 'document.querySelector(".title-card img").naturalWidth === 480', 20_000);
   assert.equal(differences(filmPath, onDisk('Harbour.mp4')), []);
+});
+
+test('a check of the files finds what was damaged without a trace, and it is fetched anew', async () => {
+  const place = onDisk('Harbour.mp4');
+  const { atime, mtime } = statSync(place);
+  const bytes = readFileSync(place);
+  bytes[film.totalBytes >> 1] = (bytes[film.totalBytes >> 1] ?? 0) ^ 1;
+  writeFileSync(place, bytes);
+  utimesSync(place, atime, mtime);
+  await page.click('.title-card:first-child .title-link');
+  await page.click('#title-recheck');
+  await reads('#said', /Checking the files/);
+  await until('the damage is mended', () => differences(filmPath, place).length === 0);
+  await reads('#title-about', /^Complete/);
+  await page.click('#title-detail a[href="#/titles"]');
+  await page.waitForSelector('.title-card');
 });
 
 test('removed without its files, they stay; added again they are found; removed with them, they are gone', async () => {

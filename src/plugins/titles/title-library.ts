@@ -213,6 +213,15 @@ export class TitleLibrary implements TitleLibraryPort {
     this.#keep(title);
   }
 
+  /** Begins, and does not wait for the end: the title's state tells of it. */
+  async recheck(id: InfoHash): Promise<void> {
+    const title = this.#known(id);
+    const checked = title.recheck();
+    if (title.state === 'checking')
+      void checked.catch((error) => this.#context.log.warn('a title could not be checked', { reason: String(error) }));
+    else await checked;
+  }
+
   /** A pinned title never gives way to what is watched. */
   pin(id: InfoHash, isPinned: boolean): void {
     const title = this.#known(id);

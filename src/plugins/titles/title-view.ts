@@ -42,6 +42,8 @@ export interface TitleView {
   readonly error: string | null;
   /** Made from files of this machine, which stay where they are. */
   readonly published: boolean;
+  /** Peers come from its trackers alone (BEP 27), whose addresses mostly name who asks. */
+  readonly isPrivate: boolean;
   /** Its owner keeps it: it never gives way to what is watched. */
   readonly pinned: boolean;
   readonly sizeBytes: Bytes;
@@ -97,7 +99,6 @@ export interface TitleDetail extends TitleView {
   readonly peerList: readonly TitlePeerView[];
   readonly trackers: readonly TitleTrackerView[];
   readonly comment: string;
-  readonly isPrivate: boolean;
 }
 
 export type TitleSource = { readonly link: string } | { readonly torrent: Uint8Array };
@@ -122,6 +123,8 @@ export interface TitleLibraryPort {
   remove(id: InfoHash, options: { readonly withData: boolean }): Promise<void>;
   pause(id: InfoHash): Promise<void>;
   resume(id: InfoHash): Promise<void>;
+  /** Begins to check all that lies on the disk, whatever is known of it. @throws ShoalError `METADATA_UNKNOWN` while nobody knows what belongs there. */
+  recheck(id: InfoHash): Promise<void>;
   /** A pinned title never gives way to what is watched. */
   pin(id: InfoHash, isPinned: boolean): void;
   /** A JPEG; null while there is none. */

@@ -85,6 +85,7 @@ export class TitleViews {
       state: title.state,
       error: title.error,
       published: entry.published,
+      isPrivate: metainfo?.isPrivate ?? false,
       pinned: entry.pinned,
       sizeBytes,
       haveBytes,
@@ -114,7 +115,6 @@ export class TitleViews {
       peerList: this.#peers(title),
       trackers: trackersOf(title),
       comment: metainfo?.comment ?? '',
-      isPrivate: metainfo?.isPrivate ?? false,
     };
   }
 

@@ -41,6 +41,8 @@ export interface TitleOverseer {
 
 /** A reading after a pause shorter than this is a jump of the same player. */
 const JUMP_MS: Milliseconds = 10_000;
+/** While the disk is checked it is shown this often how far that has come. */
+const CHECK_SHOWN_MS: Milliseconds = 500;
 /** Of a reader whose speed is unknown: a film of 4 Mbit/s. */
 const UNKNOWN_BYTES_PER_SECOND: BytesPerSecond = 512 * 1024;
 
@@ -283,9 +285,26 @@ export class Title implements PlayableTitle {
     if (store === undefined && options.withData && !this.#entry.published && this.#metainfo) await this.#removeClosed(this.#metainfo);
   }
 
-  /** The disk may have changed: everything is checked again. */
+  /**
+   * Checks all that lies on the disk, whatever is known of it: out of the swarm meanwhile, then on as before, with what was damaged still to come. Resolves when that
+   * is over; ended early by a pause, it leaves doubt, and what has not been looked at is checked when the title goes on.
+   *
+   * @throws ShoalError `METADATA_UNKNOWN` while nobody knows what belongs on the disk.
+   */
   async recheck(): Promise<void> {
-    await this.#store?.recheck();
+    const metainfo = this.#metainfo;
+    if (metainfo === undefined)
+      throw new ShoalError('METADATA_UNKNOWN', 'There is nothing to check yet: peers have still to tell what this title is.');
+    const before = this.#state;
+    if (before === 'checking') return;
+    const left = this.#leave();
+    this.#state = 'checking';
+    this.#error = null;
+    const opening = new AbortController();
+    this.#opening = opening;
+    await left;
+    if (opening.signal.aborted) return;
+    await this.#open(metainfo, { isThorough: true, rests: before === 'paused' || before === 'idle' ? before : undefined });
   }
 
   open(file: TitleFile, fromByte: Bytes, toByte: Bytes): FileReading {
@@ -430,7 +449,11 @@ export class Title implements PlayableTitle {
     };
   }
 
-  async #open(metainfo: Metainfo): Promise<void> {
+  /** `rests`: it does not join the swarm, and is in that state afterwards. */
+  async #open(
+    metainfo: Metainfo,
+    { isThorough = false, rests }: { isThorough?: boolean; rests?: TitleState | undefined } = {},
+  ): Promise<void> {
     this.#state = 'checking';
     this.#opening?.abort();
     const opening = new AbortController();
@@ -438,7 +461,12 @@ export class Title implements PlayableTitle {
     try {
       await this.#looking;
       const store = await this.#settledStore(metainfo, opening.signal);
-      if (!opening.signal.aborted) this.#begin(metainfo, store);
+      if (isThorough) await store.recheck({ signal: opening.signal, onProgress: this.#showProgress() });
+      if (opening.signal.aborted) return;
+      if (rests === undefined) return this.#begin(metainfo, store);
+      this.#recount();
+      this.#state = rests;
+      this.#wakeAll();
     } catch (error) {
       if (opening.signal.aborted) return;
       const isGone = this.#entry.published && error instanceof ShoalError && GONE_CODES.includes(error.code);
@@ -451,7 +479,7 @@ export class Title implements PlayableTitle {
     for (let number = 2; ; number++) {
       try {
         this.#store ??= await this.#openStore(metainfo);
-        await this.#store.settle({ signal });
+        await this.#store.settle({ signal, onProgress: this.#showProgress() });
         return this.#store;
       } catch (error) {
         const { published, cached, downloadedBytes } = this.#entry;
@@ -462,6 +490,17 @@ export class Title implements PlayableTitle {
         this.#rename(numberedComponent(metainfo.name, number));
       }
     }
+  }
+
+  /** What has been found right so far can be seen, and played. */
+  #showProgress(): () => void {
+    let shownMs = systemClock.nowMs();
+    return () => {
+      if (systemClock.nowMs() - shownMs < CHECK_SHOWN_MS) return;
+      this.#recount();
+      this.#wakeAll();
+      shownMs = systemClock.nowMs();
+    };
   }
 
   /** Kept at once: after a crash the data must be found where they are. */

@@ -8,12 +8,13 @@ import type { HttpServer, WebChange, WebReply, WebRequest } from '../../io/web/h
 import { ShoalError } from '../../kernel/errors.js';
 import type { Bytes, InfoHash } from '../../kernel/units.js';
 import { z } from '../../options/schema.js';
+import { formatMagnet } from '../../vod/magnet-link.js';
 import type { CachingView, TitleDetail, TitleLibraryPort, TitleSource, TitleView } from './title-view.js';
 
 /** The list as the API tells it. */
 export interface TitleList {
   readonly titles: readonly TitleView[];
-  /** Whether who asked may add, remove, pause and resume. */
+  /** Whether who asked may add, remove, pause, resume and check. */
   readonly mayChange: boolean;
   readonly caching: CachingView;
 }
@@ -40,6 +41,7 @@ const STATUS_OF: Readonly<Record<string, number>> = {
   LINK_MALFORMED: 400,
   TORRENT_MALFORMED: 400,
   TITLE_UNKNOWN: 404,
+  METADATA_UNKNOWN: 409,
   TITLE_COLLISION: 409,
   TITLE_STORE_BUSY: 409,
   TITLE_DISK_FULL: 507,
@@ -55,6 +57,7 @@ export function mountTitles(server: HttpServer, library: TitleLibraryPort, optio
   server.change(['DELETE'], '/api/titles/:id', {}, (request) => api.remove(request));
   server.change(['POST'], '/api/titles/:id/pause', {}, (request) => api.changeState(request, (id) => library.pause(id)));
   server.change(['POST'], '/api/titles/:id/resume', {}, (request) => api.changeState(request, (id) => library.resume(id)));
+  server.change(['POST'], '/api/titles/:id/recheck', {}, (request) => api.changeState(request, (id) => library.recheck(id)));
   server.change(['POST'], '/api/titles/:id/pin', {}, (request) => api.changeState(request, async (id) => library.pin(id, true)));
   server.change(['POST'], '/api/titles/:id/unpin', {}, (request) => api.changeState(request, async (id) => library.pin(id, false)));
   server.get('/api/titles/:id/picture.jpg', (request) => api.picture(request));
@@ -71,13 +74,14 @@ class TitlesApi {
   }
 
   list(request: WebRequest): WebReply {
+    const mayChange = this.#mayChange(request);
     const titles = this.#library.list({ withFiles: wantsFiles(request) });
-    const list: TitleList = { titles, mayChange: this.#mayChange(request), caching: this.#library.caching };
+    const list: TitleList = { titles: mayChange ? titles : titles.map(forOthers), mayChange, caching: this.#library.caching };
     return json(200, list);
   }
 
   read(request: WebRequest): WebReply {
-    return this.#withTitle(request, (detail) => json(200, detail)) as WebReply;
+    return this.#withTitle(request, (detail) => json(200, this.#mayChange(request) ? detail : detailForOthers(detail))) as WebReply;
   }
 
   /** 201 for a title that is new, 200 for one that was there. */
@@ -104,7 +108,7 @@ class TitlesApi {
     });
   }
 
-  /** Pauses or resumes, and answers how the title is then. */
+  /** Pauses, resumes and the like, and answers how the title is then. */
   changeState(request: WebChange, task: (id: InfoHash) => Promise<void>): Promise<WebReply> {
     return this.#change(request, () =>
       this.#withTitle(request, async ({ id }) => {
@@ -122,7 +126,8 @@ class TitlesApi {
   }
 
   async torrent(request: WebRequest): Promise<WebReply> {
-    return this.#withTitle(request, async ({ id, name }) => {
+    return this.#withTitle(request, async ({ id, name, isPrivate }) => {
+      if (isPrivate && !this.#mayChange(request)) return fault(403, 'ANOTHER_MACHINE', PRIVATE_TORRENT);
       const torrent = await this.#library.torrent(id);
       if (torrent === null)
         return fault(404, 'METADATA_UNKNOWN', 'The description of this title has not come yet; try again when its name is known.');
@@ -159,6 +164,34 @@ class TitlesApi {
       return fault(STATUS_OF[error.code] ?? 422, error.code, error.message);
     }
   }
+}
+
+const PRIVATE_TORRENT =
+  'The torrent of a private title names its owner at the tracker. It is given out only on the machine that Shoal runs on.';
+
+/** Addresses at a tracker are mostly the owner's alone; while nobody knows whether a title is private it may be. */
+function isGuarded({ isPrivate, pieceCount }: TitleView): boolean {
+  return isPrivate || pieceCount === 0;
+}
+
+function forOthers(title: TitleView): TitleView {
+  if (!isGuarded(title)) return title;
+  const { id, name } = title;
+  return {
+    ...title,
+    link: formatMagnet({ infoHash: id, name: name || undefined, trackers: [], webSeeds: [], peers: [], selectOnly: undefined }),
+  };
+}
+
+function detailForOthers(detail: TitleDetail): TitleDetail {
+  if (!isGuarded(detail)) return detail;
+  const host = (url: string): string => (URL.canParse(url) ? `${new URL(url).protocol}//${new URL(url).host}` : '');
+  return {
+    ...detail,
+    link: forOthers(detail).link,
+    trackers: detail.trackers.map((tracker) => ({ ...tracker, url: host(tracker.url) })),
+    peerList: detail.peerList.map((peer) => (peer.kind === 'web-seed' ? { ...peer, address: host(peer.address) } : peer)),
+  };
 }
 
 /** Other sites may not even show it: whether a picture loads would tell them what is here. */

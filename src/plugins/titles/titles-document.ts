@@ -43,6 +43,10 @@ const TITLE: FieldsOf<TitleView> = {
   state: { enum: TITLE_STATES, description: 'idle: all there, and no longer seeding, as the seeding policy says.' },
   error: described(OPTIONAL_TEXT, 'Why it failed, in words.'),
   published: described(FLAG, 'Made from files of this machine.'),
+  isPrivate: described(
+    FLAG,
+    'Peers come from its trackers alone (BEP 27). Other machines are told neither their addresses nor those of web seeds.',
+  ),
   pinned: described(FLAG, 'Never gives way to what is watched, whatever titles.quotaBytes says.'),
   sizeBytes: COUNT,
   haveBytes: described(COUNT, 'Here and verified.'),
@@ -82,7 +86,6 @@ const DETAIL: FieldsOf<TitleDetail> = {
   peerList: { type: 'array', items: named('TitlePeer') },
   trackers: { type: 'array', items: closed(TRACKER) },
   comment: TEXT,
-  isPrivate: described(FLAG, 'Peers come from its trackers alone (BEP 27).'),
 };
 
 const OPTIONAL_AMOUNT: Schema = { type: ['number', 'null'], minimum: 0 };
@@ -102,7 +105,7 @@ const CACHING: FieldsOf<CachingView> = {
 
 const LIST: FieldsOf<TitleList> = {
   titles: { type: 'array', items: named('Title') },
-  mayChange: described(FLAG, 'Whether who asked may add, remove, pause and resume.'),
+  mayChange: described(FLAG, 'Whether who asked may add, remove, pause, resume and check.'),
   caching: closed(CACHING, 'What sharing the line among titles does to whoever watches, since the process began.'),
 };
 
@@ -124,13 +127,19 @@ const UNKNOWN_TITLE = json('There is no such title here.', named('Fault'));
 const FORBIDDEN = json('Another web page or another machine sent it.', named('Fault'));
 const WRONG_TYPE = json('The content type is none of those taken here.', named('Fault'));
 
-function stateChange(operationId: string, summary: string): Schema {
+function stateChange(operationId: string, summary: string, more: Readonly<Record<number, Schema>> = {}): Schema {
   return {
     post: {
       operationId,
       summary,
       parameters: [TITLE_ID],
-      responses: { 200: json('The title as it is then.', named('TitleDetail')), 403: FORBIDDEN, 404: UNKNOWN_TITLE, 415: WRONG_TYPE },
+      responses: {
+        200: json('The title as it is then.', named('TitleDetail')),
+        403: FORBIDDEN,
+        404: UNKNOWN_TITLE,
+        ...more,
+        415: WRONG_TYPE,
+      },
     },
   };
 }
@@ -203,6 +212,9 @@ export const TITLE_PATHS: Readonly<Record<string, Schema>> = {
   },
   '/api/titles/{id}/pause': stateChange('pauseTitle', 'Stop downloading and uploading'),
   '/api/titles/{id}/resume': stateChange('resumeTitle', 'Go on; a title that has given enough gives on without end'),
+  '/api/titles/{id}/recheck': stateChange('recheckTitle', 'Begin to check all that lies on the disk', {
+    409: json('Nobody knows yet what belongs there.', named('Fault')),
+  }),
   '/api/titles/{id}/pin': stateChange('pinTitle', 'Keep it, whatever the quota'),
   '/api/titles/{id}/unpin': stateChange('unpinTitle', 'Let it give way to what is watched'),
   '/api/titles/{id}/picture.jpg': {

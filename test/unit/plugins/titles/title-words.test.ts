@@ -17,6 +17,7 @@ const TITLE: TitleView = {
   state: 'downloading',
   error: null,
   published: false,
+  isPrivate: false,
   pinned: false,
   sizeBytes: 1_400_000_000,
   haveBytes: 700_000_000,
