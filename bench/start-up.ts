@@ -40,7 +40,6 @@ const PACKAGES = [
   'mediabunny',
   'bencode',
   'bittorrent-protocol',
-  'bittorrent-tracker/client',
   'bittorrent-tracker/server',
   'fluent-ffmpeg',
   'qrcode',
