@@ -4,16 +4,18 @@
  * `node scripts/bundle.mjs`, after the compiler. What is loaded now and then is in files of its own; some packages stay where they are, and are loaded from there.
  */
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const FROM = join(ROOT, 'dist', 'src');
 const TO = join(ROOT, 'dist', 'program');
+/** In its place only once it is whole. */
+const NEW = `${TO}.new`;
 
-/** The command line, and what runs in threads of its own. */
-const ENTRIES = ['main.js', 'io/titles/hashing-thread.js', 'commands/simulation-worker.js'];
+/** The command line, what is called before it, and what runs in threads of its own. */
+const ENTRIES = ['main.js', 'io/small-heap.js', 'io/titles/hashing-thread.js', 'commands/simulation-worker.js'];
 
 /** They look for files beside themselves, bring machine code, or are reached into by name. */
 const LEFT_ALONE = [
@@ -29,10 +31,10 @@ const LEFT_ALONE = [
 /** Older packages are written for `require`, which modules lack. */
 const REQUIRE = "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);";
 
-rmSync(TO, { recursive: true, force: true });
+rmSync(NEW, { recursive: true, force: true });
 const words = [
   ...ENTRIES.map((path) => join(FROM, path)),
-  `--outdir=${TO}`,
+  `--outdir=${NEW}`,
   '--entry-names=[name]',
   '--chunk-names=part-[hash]',
   '--bundle',
@@ -46,10 +48,15 @@ const words = [
   '--log-level=warning',
 ];
 // As a program, which ends with its work: as a library esbuild leaves a process behind for a moment.
-const isWindows = process.platform === 'win32';
-const bundler = join(ROOT, 'node_modules', '.bin', isWindows ? 'esbuild.cmd' : 'esbuild');
 // Where npm ran no scripts of packages it is a script itself, which looks for Node.
 const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
-const { status, error } = spawnSync(bundler, words, { stdio: 'inherit', shell: isWindows, env: { ...process.env, PATH } });
+const { status, error } = spawnSync(join(ROOT, 'node_modules', '.bin', 'esbuild'), words, {
+  stdio: 'inherit',
+  env: { ...process.env, PATH },
+});
 if (error) process.stderr.write(`bundle: ${error.message}\n`);
+if (status === 0) {
+  rmSync(TO, { recursive: true, force: true });
+  renameSync(NEW, TO);
+}
 process.exitCode = status ?? 1;

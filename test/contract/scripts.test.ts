@@ -9,8 +9,8 @@ import * as assert from 'uvu/assert';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const IS_ROOT = process.getuid?.() === 0;
-/** What runs in threads of its own is bundled beside the program. */
-const THREADS = ['io/titles/hashing-thread.ts', 'commands/simulation-worker.ts'];
+/** What is called before the program, and what runs in threads of its own, is bundled beside it. */
+const THREADS = ['io/small-heap.ts', 'io/titles/hashing-thread.ts', 'commands/simulation-worker.ts'];
 const TSCONFIG = {
   compilerOptions: {
     outDir: 'dist',

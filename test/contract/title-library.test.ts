@@ -1,6 +1,6 @@
 /** Several titles in one library, over real sockets: who gives way to whom, on the disk and on the line, and until when a title is given. */
 import { randomBytes } from 'node:crypto';
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -141,6 +141,46 @@ test('a title that has given enough and is paused stays paused when its player h
     await giver.library.pause(title.infoHash);
     reading.close();
     assert.is(title.state, 'paused');
+  }));
+
+test('a check of a title that has given enough lets it rest, and fetches what was damaged of it; whoever resumes or pauses it meanwhile is heard', () =>
+  withLibraries(async (start) => {
+    const source = await start();
+    const { torrent } = await source.publish(randomFile(MIB));
+    const giver = await start({ settings: { 'titles.seedingRatio': 10 } });
+    const title = await giver.add(torrent, [source]);
+    await isComplete(title);
+    await (await start()).add(torrent, [giver]);
+    await until('enough has been given', () => title.state === 'idle', 10_000);
+    await title.recheck();
+    assert.equal([title.state, title.swarm, title.haveBytes()], ['idle', undefined, MIB]);
+    const path = join(title.entry.folder, title.name);
+    const bytes = readFileSync(path);
+    const damaged = Uint8Array.from(bytes);
+    damaged.fill(0, MIB / 2, MIB / 2 + 10);
+    writeFileSync(path, damaged);
+    const [file] = title.metainfo?.files ?? [];
+    if (!file) throw new Error('no file');
+    const early = title.open(file, MIB / 2, MIB / 2 + 10);
+    await title.recheck();
+    assert.is(title.state, 'downloading');
+    giver.meet(title, [source]);
+    assert.equal(Buffer.from((await early.next(10)) ?? []), bytes.subarray(MIB / 2, MIB / 2 + 10));
+    early.close();
+    await isComplete(title);
+    assert.ok(readFileSync(path).equals(bytes));
+    await giver.library.pause(title.infoHash);
+    const resumed = title.recheck();
+    await giver.library.resume(title.infoHash);
+    await resumed;
+    // It goes on, and has given enough already.
+    await until('it rests again', () => title.state === 'idle', 5_000);
+    assert.not(title.entry.paused);
+    const ended = title.recheck();
+    await giver.library.pause(title.infoHash);
+    await ended;
+    assert.is(title.state, 'paused');
+    assert.is(title.haveBytes() > 0, title.hereUntil(0, 0) > 0, 'no more is claimed than can be read');
   }));
 
 test('a title that is resumed while its pause is not over goes on', () =>

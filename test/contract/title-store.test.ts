@@ -285,7 +285,7 @@ test('a file that is deleted, or put in another place, while the title is open i
   log,
 }) => {
   const lost: number[] = [];
-  const store = await open(dir, FIXTURE, log, { onLost: (piece) => lost.push(piece) });
+  const store = await open(dir, FIXTURE, log, { onLost: (pieces) => lost.push(...pieces) });
   await writeAll(store, FIXTURE);
   assert.ok(await store.lookAgain());
   const path = file(dir, FIXTURE.title.name, 'sub', 'b.bin');
@@ -330,7 +330,7 @@ test('a check that is interrupted leaves the doubt, also for the next start', as
 
 test('a file that shrinks while the title is open is noticed by the reader, and the piece is given up', async ({ dir, log }) => {
   const lost: number[] = [];
-  const store = await open(dir, SINGLE, log, { onLost: (piece) => lost.push(piece) });
+  const store = await open(dir, SINGLE, log, { onLost: (pieces) => lost.push(...pieces) });
   await writeAll(store, SINGLE);
   truncateSync(file(dir, 'film.mp4'), 70_000);
   await assertRefused(store.readBlock(1, 16_384, 16_384), 'TITLE_DATA_MISSING', 'film.mp4');
@@ -503,7 +503,7 @@ test('pieces at the end of a file that Shoal made give their room back, others o
 
 test('a check of everything finds what was changed without a trace, and tells whom it was promised to', async ({ dir, log }) => {
   const lost: number[] = [];
-  const store = await open(dir, SINGLE, log, { onLost: (piece) => lost.push(piece) });
+  const store = await open(dir, SINGLE, log, { onLost: (pieces) => lost.push(...pieces) });
   await writeAll(store, SINGLE);
   const path = file(dir, 'film.mp4');
   const bytes = readFileSync(path);
@@ -514,6 +514,25 @@ test('a check of everything finds what was changed without a trace, and tells wh
   await store.recheck();
   assert.equal(lost, [2]);
   assert.equal(held(store, SINGLE), [0, 1, 3, 4]);
+  await store.close();
+});
+
+test('a check of everything throws no block away that has come of a piece that is not whole, and finds nothing that is given up meanwhile', async ({
+  dir,
+  log,
+}) => {
+  const store = await open(dir, SINGLE, log, { layout: 'pieces' });
+  assert.ok(await writePiece(store, SINGLE, 0));
+  assert.ok(await writePiece(store, SINGLE, 1));
+  const [first] = blocksOf(SINGLE, 2);
+  if (first) await store.writeBlock(2, first.offsetBytes, first.bytes);
+  const begun = store.blocks.get(2);
+  assert.ok(begun);
+  const checked = store.recheck();
+  await store.removePiece(1);
+  await checked;
+  assert.equal(held(store, SINGLE), [0]);
+  assert.equal(store.blocks.get(2), begun);
   await store.close();
 });
 

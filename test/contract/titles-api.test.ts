@@ -203,7 +203,11 @@ test('of a private title other machines learn no address at its tracker; of a pu
     assert.is(JSON.stringify(listed.body).includes(SECRET), !isPrivate);
     assert.is((await send('GET', `/${id}/title.torrent`)).status, 200);
     assert.is((await send('GET', `/${id}/title.torrent`, undefined, elsewhere)).status, isPrivate ? 403 : 200);
-    if (isPrivate) assert.equal([there.body.isPrivate, there.body.trackers[0].url], [true, 'http://127.0.0.1:9']);
+    if (isPrivate)
+      assert.equal(
+        [there.body.isPrivate, there.body.trackers[0].url, there.body.trackers[0].state.includes(':'), there.body.comment],
+        [true, 'http://127.0.0.1:9', false, ''],
+      );
     await send('DELETE', `/${id}?data=remove`);
   }
   await addLink(`${MAGNET}&tr=${encodeURIComponent(trackers[0] ?? '')}`);

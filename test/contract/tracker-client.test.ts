@@ -374,6 +374,36 @@ test('a UDP tracker is told one key by one client, and what stands behind its ho
   assert.not.match(JSON.stringify(made.log), '5ecret');
 });
 
+for (const [wire, start] of [
+  [
+    'an HTTP',
+    async (words: string) =>
+      (await startFake((response) => response.end(bencoded({ 'failure reason': words })))).url.replace(
+        /\/announce$/,
+        '/announce/5ecretkey',
+      ),
+  ],
+  [
+    'a UDP',
+    async (words: string) => {
+      const refuse = (message: Buffer): Buffer => Buffer.concat([Buffer.from([0, 0, 0, 3]), message.subarray(12, 16), Buffer.from(words)]);
+      return (await startUdpFake((socket, message, port) => socket.send(refuse(message), port, HOST))).replace(
+        /\/announce$/,
+        '/announce/5ecretkey',
+      );
+    },
+  ],
+] as const)
+  test(`${wire} tracker that refuses is quoted, but for the key that its address holds`, async () => {
+    const made = makeClient([await start('passkey 5ecretkey is not known')]);
+    made.client.start();
+    await until('the refusal', () => stateOf(made) === 'failing');
+    const [status] = made.client.status();
+    assert.is(status?.lastError, 'refuses: "passkey … is not known"');
+    assert.match(status?.url ?? '', /\/announce\/…$/);
+    assert.not.match(made.log.complaints.join(), '5ecretkey');
+  });
+
 test('a UDP tracker is asked over IPv6, and names peers there', async () => {
   const { url } = await startHonestUdp(Buffer.from(`20010db8${'00'.repeat(11)}011ae1`, 'hex'), { host: '::1' });
   const made = makeClient([url]);

@@ -44,7 +44,7 @@ export interface TitleStoreOptions {
   /** The files are somebody's own, and nothing is ever written to them. Several titles may then be made of the same files. */
   readonly isReadOnly?: boolean;
   /** A verified piece turned out to be damaged or gone: nobody must be promised it any more. */
-  readonly onLost?: (piece: PieceIndex) => void;
+  readonly onLost?: (pieces: readonly PieceIndex[]) => void;
   /** Bytes waiting for the disk from which `isFull`. Default: 16 MiB. */
   readonly fullBytes?: Bytes;
   /** For tests; by default what all titles of the process share. */
@@ -86,7 +86,7 @@ export class TitleStore {
   readonly #workers: HashWorkers;
   readonly #extents: ExtentCache;
   readonly #rng: Rng;
-  readonly #onLost: (piece: PieceIndex) => void;
+  readonly #onLost: (pieces: readonly PieceIndex[]) => void;
   readonly #claim: string;
   readonly #isReadOnly: boolean;
   readonly #doubtful = new Set<PieceIndex>();
@@ -217,18 +217,23 @@ export class TitleStore {
     return this.#closing.signal.aborted || this.#findGone(this.#notedFiles());
   }
 
-  /** Checks all that lies on the disk, whatever the record says. Pieces that are damaged are reported as lost. */
+  /**
+   * Checks all that lies on the disk, whatever the record says. Pieces that are damaged are reported as lost. Those of which some blocks are here are checked when they
+   * are whole, as ever.
+   */
   async recheck(options: CheckOptions = {}): Promise<void> {
     await this.#queue.idle();
     const before = new Set<PieceIndex>();
     for (let piece = 0; piece < this.#title.pieceCount; piece++) {
       if (this.#record.hasPiece(piece)) before.add(piece);
+      else if (this.#isBegun(piece)) continue;
       this.#hashes.drop(piece);
       this.#doubt(piece);
     }
     this.#progress.flush();
     await this.#checkDoubtful(options.onProgress, options.signal);
-    for (const piece of before) if (!this.#record.hasPiece(piece) && !this.#doubtful.has(piece)) this.#onLost(piece);
+    const lost = [...before].filter((piece) => !this.#record.hasPiece(piece) && !this.#doubtful.has(piece));
+    if (lost.length > 0) this.#onLost(lost);
     this.#progress.flush();
   }
 
@@ -490,7 +495,8 @@ export class TitleStore {
       for (let piece = pieces[next++]; piece !== undefined && !signals.aborted; piece = pieces[next++]) {
         const isRight = await this.#isRightOnDisk(piece, signals);
         if (isRight === undefined) return;
-        this.#conclude(piece, isRight);
+        // What was given up meanwhile is not here, whatever was read.
+        if (this.#doubtful.has(piece)) this.#conclude(piece, isRight);
         doneBytes += this.#pieceBytes(piece);
         onProgress?.(doneBytes, totalBytes);
       }
@@ -537,6 +543,11 @@ export class TitleStore {
     this.#flushTimer ??= unheldTimer(() => void this.#flushToDisk(), FLUSH_MS);
   }
 
+  /** Some of its blocks are here. */
+  #isBegun(piece: PieceIndex): boolean {
+    return this.#record.blocksOf(piece) !== undefined;
+  }
+
   #doubt(piece: PieceIndex): void {
     this.#dropExtents(piece);
     this.#doubtful.add(piece);
@@ -557,7 +568,7 @@ export class TitleStore {
     this.#log.warn('bytes of a title are gone from the disk and are fetched again', { piece, reason: error.message });
     this.#forget(piece);
     this.#progress.flush();
-    this.#onLost(piece);
+    this.#onLost([piece]);
   }
 
   #refuseUnverified(piece: PieceIndex): void {
@@ -651,7 +662,7 @@ export class TitleStore {
     if (lost.length === 0) return true;
     this.#markPads();
     this.#progress.flush();
-    for (const piece of lost) this.#onLost(piece);
+    this.#onLost(lost);
     return false;
   }
 

@@ -85,6 +85,8 @@ const INTERVAL_DEFAULT_MS: Milliseconds = 1_800_000;
 /** `left` while it is unknown: a live channel has no end, a magnet link no length yet, and 0 would say that we hold it all. */
 const LEFT_OF_VIEWER_BYTES = 16_384;
 const NUMWANT = 50;
+/** Shorter parts of an address are words. */
+const SECRET_LENGTH_MIN = 6;
 
 export class TrackerClient {
   readonly #sessions: TrackerSession[];
@@ -267,18 +269,19 @@ class TrackerSession {
     this.#underWay = controller;
     const timer = setTimeout(() => controller.abort(new Error('does not answer in time')), timeoutMs);
     const announceBy = isUdp(this.#url) ? announceByUdp : announceByHttp;
+    let answer: AnnounceResponse | undefined;
+    let outcome: Outcome;
     try {
       const answered = announceBy(this.#url, this.#announceOf(event), controller.signal);
       // What is called off is over at once, whatever it still waits for.
-      const response = await Promise.race([answered, whenAborted(controller.signal)]);
-      if (controller === this.#underWay) this.#onResponse(response);
-      return undefined;
+      const response = await Promise.race([answered, whenAborted(controller.signal)]).finally(() => clearTimeout(timer));
+      if (controller === this.#underWay) answer = response;
     } catch (error) {
-      return outcomeOf(controller.signal.aborted ? controller.signal.reason : error);
-    } finally {
-      clearTimeout(timer);
-      if (controller === this.#underWay) this.#underWay = undefined;
+      outcome = withoutSecrets(outcomeOf(controller.signal.aborted ? controller.signal.reason : error), this.#url);
     }
+    if (controller === this.#underWay) this.#underWay = undefined;
+    if (answer) this.#onResponse(answer);
+    return outcome;
   }
 
   #leftUnknownBytes(): Bytes {
@@ -321,11 +324,23 @@ function isUsable(url: string): boolean {
   return /^(https?|udp):\/\//i.test(url) && URL.canParse(asHttp) && new URL(asHttp).port !== '0';
 }
 
-/** Without what may be a secret: a query, a password, and the long names in paths by which private trackers know their users. */
+/** Without what may be a secret: a query, a password, and the names in paths by which private trackers know their users. */
 function shownUrl(url: string): string {
   const bare = url.replace(/[?#].*$/s, '').replace(/\/\/[^/@]*@/, '//');
   const [, place = bare, path = ''] = /^([a-z]+:\/\/[^/]*)(.*)$/is.exec(bare) ?? [];
-  return printable(place + path.replace(/[^/]{16,}/g, '…'));
+  return printable(place + path.replace(/[^/]+/g, (name) => (isTelling(name) ? '…' : name)));
+}
+
+/** What stands in every tracker's address tells nothing. */
+function isTelling(name: string): boolean {
+  return !/^(announce(\.php)?|tracker|udp)?$/i.test(name);
+}
+
+/** A tracker's words, without what its address may hold of a secret: many repeat it. */
+function withoutSecrets(text: string, url: string): string {
+  const [, rest = ''] = /^[a-z]+:\/\/[^/]*(.*)$/is.exec(url) ?? [];
+  const secrets = rest.split(/[/?&=#]/).filter((part) => part.length >= SECRET_LENGTH_MIN && isTelling(part));
+  return secrets.reduce((words, secret) => words.replaceAll(secret, '…'), text);
 }
 
 /** `1.2.3.4:80` or `[::1]:80`; undefined when it is no address a peer could have. */
@@ -341,9 +356,9 @@ function isOwnAddress({ host, port }: PeerAddress, ownPort: number): boolean {
   return port === ownPort && ownAddresses().has(host);
 }
 
-function outcomeOf(error: unknown): Outcome {
+function outcomeOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return /^(answers|refuses|cannot|does|is) /.test(text) ? printable(text) : `fails: ${printable(text)}`;
+  return /^(answers|refuses|cannot|does|is)\b/.test(text) ? printable(text) : `fails: ${printable(text)}`;
 }
 
 function definedTiming(options: TrackerClientOptions): Partial<Timing> {

@@ -141,7 +141,7 @@ export class TitleLibrary implements TitleLibraryPort {
 
   /** Whoever adds it again wants it: a pause ends, and what was a bare link until now need not wait for peers to describe it. */
   async #wanted(title: Title, torrent: Uint8Array | undefined): Promise<Title> {
-    if (title.state === 'paused') void this.resume(title.infoHash);
+    if (title.entry.paused) void this.resume(title.infoHash);
     if (torrent === undefined || title.metainfo !== undefined) return title;
     await title.stop();
     const now = this.title(title.infoHash);

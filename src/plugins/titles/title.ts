@@ -53,6 +53,13 @@ const NOWHERE_CODES: readonly string[] = ['TITLE_COLLISION', 'TITLE_DISK_FAILED'
 /** How the store puts it that a file is not what it was. */
 const GONE_CODES: readonly string[] = ['TITLE_DATA_MISSING', 'TITLE_COLLISION'];
 
+interface OpeningOptions {
+  /** Everything on the disk is checked. */
+  readonly isThorough?: boolean;
+  /** Whether it stays out of the swarm, as a title that has given enough; asked when the check is over. */
+  readonly rests?: () => boolean;
+}
+
 export class Title implements PlayableTitle {
   readonly infoHash: InfoHash;
   readonly #context: TitlesContext;
@@ -81,6 +88,8 @@ export class Title implements PlayableTitle {
   #isComplete = false;
   /** All that is wanted of it is here, as far as the transfer knows. */
   #wantsNothing = false;
+  /** Its process goes, or has another in its place: nothing comes of it any more. */
+  #isStopped = false;
   /** Something was missing when the exchange began. */
   #isDownload = false;
   #hasGivenEnough = false;
@@ -222,9 +231,10 @@ export class Title implements PlayableTitle {
 
   /** Goes to work. Resolves when it is under way; failures are in `state` and `error`. */
   async start(): Promise<void> {
+    // A check that is under way goes on, and the title after it.
+    this.#entry = { ...this.#entry, paused: false };
     if (this.#state !== 'paused' && this.#state !== 'failed') return;
     this.#error = null;
-    this.#entry = { ...this.#entry, paused: false };
     if (this.#metainfo) return this.#open(this.#metainfo);
     this.#state = 'metadata';
     this.#join(null);
@@ -261,6 +271,7 @@ export class Title implements PlayableTitle {
   /** Leaves the swarm and closes the files. */
   async stop(): Promise<void> {
     const entry = this.entry;
+    this.#isStopped = true;
     await this.#leave();
     this.#entry = entry;
     for (const reading of this.#readings) reading.close();
@@ -297,14 +308,18 @@ export class Title implements PlayableTitle {
       throw new ShoalError('METADATA_UNKNOWN', 'There is nothing to check yet: peers have still to tell what this title is.');
     const before = this.#state;
     if (before === 'checking') return;
+    const wasComplete = this.#isComplete;
     const left = this.#leave();
     this.#state = 'checking';
     this.#error = null;
     const opening = new AbortController();
     this.#opening = opening;
+    this.#entry = { ...this.#entry, paused: before === 'paused' };
     await left;
     if (opening.signal.aborted) return;
-    await this.#open(metainfo, { isThorough: true, rests: before === 'paused' || before === 'idle' ? before : undefined });
+    // What had given enough gives no more; but what was damaged of it, or somebody waits for, is fetched.
+    const rests = (): boolean => before === 'idle' && (this.#isComplete || (!wasComplete && this.#readings.size === 0));
+    await this.#open(metainfo, { isThorough: true, rests });
   }
 
   open(file: TitleFile, fromByte: Bytes, toByte: Bytes): FileReading {
@@ -342,7 +357,7 @@ export class Title implements PlayableTitle {
   dispensable(count: number): readonly PieceIndex[] {
     if (this.#transfer) return this.#transfer.session.dispensable(count);
     const pieces: PieceIndex[] = [];
-    if (this.#readings.size > 0) return pieces;
+    if (this.#readings.size > 0 || this.#state === 'checking') return pieces;
     for (let piece = 0; piece < (this.#metainfo?.pieceCount ?? 0) && pieces.length < count; piece++)
       if (this.#have?.has(piece)) pieces.push(piece);
     return pieces;
@@ -400,7 +415,8 @@ export class Title implements PlayableTitle {
   }
 
   #whenPiece(piece: PieceIndex, signal: AbortSignal): Promise<void> {
-    if (this.#state === 'failed') return Promise.reject(new ShoalError('TITLE_GONE', this.error ?? 'The title cannot be read.'));
+    if (this.#state === 'failed' || this.#isStopped)
+      return Promise.reject(new ShoalError('TITLE_GONE', this.error ?? 'The title cannot be read.'));
     return new Promise((resolve) => {
       const wake = (): void => {
         this.#waiting.get(piece)?.delete(wake);
@@ -449,11 +465,8 @@ export class Title implements PlayableTitle {
     };
   }
 
-  /** `rests`: it does not join the swarm, and is in that state afterwards. */
-  async #open(
-    metainfo: Metainfo,
-    { isThorough = false, rests }: { isThorough?: boolean; rests?: TitleState | undefined } = {},
-  ): Promise<void> {
+  /** A title that is paused by then does not join the swarm. */
+  async #open(metainfo: Metainfo, { isThorough = false, rests = () => false }: OpeningOptions = {}): Promise<void> {
     this.#state = 'checking';
     this.#opening?.abort();
     const opening = new AbortController();
@@ -462,10 +475,12 @@ export class Title implements PlayableTitle {
       await this.#looking;
       const store = await this.#settledStore(metainfo, opening.signal);
       if (isThorough) await store.recheck({ signal: opening.signal, onProgress: this.#showProgress() });
-      if (opening.signal.aborted) return;
-      if (rests === undefined) return this.#begin(metainfo, store);
+      // A check that was ended leaves doubt.
       this.#recount();
-      this.#state = rests;
+      if (opening.signal.aborted) return;
+      const isResting = rests();
+      if (!this.#entry.paused && !isResting) return this.#begin(metainfo, store);
+      this.#state = this.#entry.paused ? 'paused' : 'idle';
       this.#wakeAll();
     } catch (error) {
       if (opening.signal.aborted) return;
@@ -520,7 +535,7 @@ export class Title implements PlayableTitle {
       layout: cached ? 'pieces' : 'files',
       isComplete: published,
       isReadOnly: published,
-      onLost: (piece) => this.#onLost(piece),
+      onLost: (pieces) => this.#onLost(pieces),
     });
   }
 
@@ -533,10 +548,10 @@ export class Title implements PlayableTitle {
     );
   }
 
-  #onLost(piece: PieceIndex): void {
+  #onLost(pieces: readonly PieceIndex[]): void {
     this.#recount();
     if (this.#entry.published) return this.#fail(this.#changed());
-    this.#transfer?.command({ kind: 'piece-lost', piece });
+    for (const piece of pieces) this.#transfer?.command({ kind: 'piece-lost', piece });
   }
 
   #begin(metainfo: Metainfo, store: TitleStore): void {

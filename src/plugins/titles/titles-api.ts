@@ -169,12 +169,16 @@ class TitlesApi {
 const PRIVATE_TORRENT =
   'The torrent of a private title names its owner at the tracker. It is given out only on the machine that Shoal runs on.';
 
+const FAULT_FOR_OTHERS = 'It cannot go on. The page on the machine that Shoal runs on says why.';
+
 /** Addresses at a tracker are mostly the owner's alone; while nobody knows whether a title is private it may be. */
 function isGuarded({ isPrivate, pieceCount }: TitleView): boolean {
   return isPrivate || pieceCount === 0;
 }
 
-function forOthers(title: TitleView): TitleView {
+/** Words of the system name folders of this machine, and are for its own people. */
+function forOthers<View extends TitleView>(view: View): View {
+  const title = view.error === null ? view : { ...view, error: FAULT_FOR_OTHERS };
   if (!isGuarded(title)) return title;
   const { id, name } = title;
   return {
@@ -184,12 +188,14 @@ function forOthers(title: TitleView): TitleView {
 }
 
 function detailForOthers(detail: TitleDetail): TitleDetail {
-  if (!isGuarded(detail)) return detail;
+  const shown = forOthers(detail);
+  if (!isGuarded(detail)) return shown;
   const host = (url: string): string => (URL.canParse(url) ? `${new URL(url).protocol}//${new URL(url).host}` : '');
   return {
-    ...detail,
-    link: forOthers(detail).link,
-    trackers: detail.trackers.map((tracker) => ({ ...tracker, url: host(tracker.url) })),
+    ...shown,
+    // A tracker's own words may name whom it refuses.
+    trackers: detail.trackers.map((tracker) => ({ ...tracker, url: host(tracker.url), state: tracker.state.replace(/:.*/s, '') })),
+    comment: '',
     peerList: detail.peerList.map((peer) => (peer.kind === 'web-seed' ? { ...peer, address: host(peer.address) } : peer)),
   };
 }

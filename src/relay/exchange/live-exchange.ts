@@ -201,7 +201,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     context.deliverDue = context.planDue = false;
     if (context.isPublisher) return;
     if (deliverDue) this.#delivery.deliver();
-    if (planDue && !this.#requester.isIdle && this.#delivery.start()) this.#requester.plan();
+    if (planDue && this.#delivery.start()) this.#requester.plan();
   }
 
   #onCommand(command: LiveCommand): void {
@@ -353,7 +353,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       this.#changeOver.follow(number);
       this.#requester.onNews(neighbour, number);
     }
-    this.#context.planDue = true;
+    if (!this.#requester.isIdle) this.#context.planDue = true;
   }
 
   #tick(): void {

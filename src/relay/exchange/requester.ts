@@ -89,7 +89,8 @@ export class Requester {
       windows.set(need.window, [...(windows.get(need.window) ?? []), need.piece]);
     }
     for (const [holder, windows] of requests) for (const [window, pieces] of windows) this.#sendRequest(holder, window, pieces);
-    this.#idleUntilMs = requests.size === 0 && !isHeldBack ? idleUntilMs(this.#view) : Number.NEGATIVE_INFINITY;
+    const isIdle = requests.size === 0 && !isHeldBack && this.#policy.movesOnNews;
+    this.#idleUntilMs = isIdle ? idleUntilMs(this.#view) : Number.NEGATIVE_INFINITY;
   }
 
   /** This neighbour has been asked for the piece, and has not answered. */
@@ -192,6 +193,7 @@ export class Requester {
 
   /** This process stood still: what was asked for before has its whole time again. */
   onWake(): void {
+    this.wake();
     for (const { window, piece, waitMs } of this.#downloads.all()) this.#context.schedule(`request:${window}:${piece}`, waitMs);
   }
 
