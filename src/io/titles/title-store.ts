@@ -218,15 +218,14 @@ export class TitleStore {
   }
 
   /**
-   * Checks all that lies on the disk, whatever the record says. Pieces that are damaged are reported as lost. Those of which some blocks are here are checked when they
-   * are whole, as ever.
+   * Checks all that lies on the disk, whatever the record says. Pieces that are damaged are reported as lost. Of one that is not whole nobody can tell which of its
+   * blocks are right: they are given up.
    */
   async recheck(options: CheckOptions = {}): Promise<void> {
     await this.#queue.idle();
     const before = new Set<PieceIndex>();
     for (let piece = 0; piece < this.#title.pieceCount; piece++) {
       if (this.#record.hasPiece(piece)) before.add(piece);
-      else if (this.#isBegun(piece)) continue;
       this.#hashes.drop(piece);
       this.#doubt(piece);
     }
@@ -541,11 +540,6 @@ export class TitleStore {
     this.#record.completePiece(piece);
     this.#unflushedPieces.add(piece);
     this.#flushTimer ??= unheldTimer(() => void this.#flushToDisk(), FLUSH_MS);
-  }
-
-  /** Some of its blocks are here. */
-  #isBegun(piece: PieceIndex): boolean {
-    return this.#record.blocksOf(piece) !== undefined;
   }
 
   #doubt(piece: PieceIndex): void {
