@@ -8,7 +8,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeTorrent } from '../../src/io/titles/torrent-maker.js';
 import type { Title } from '../../src/plugins/titles/title.js';
-import { type LibraryNode, withLibraries } from '../support/library-node.js';
+import { type LibraryNode, type LibraryNodeOptions, withLibraries } from '../support/library-node.js';
 import { temporaryFolder } from '../support/program.js';
 import { until } from '../support/until.js';
 
@@ -126,15 +126,23 @@ test('seeding stops at the ratio, over a restart, and goes on when it is told to
     await until('it is given on', () => rested?.state === 'seeding', 5_000);
   }));
 
+/** A title of one MiB that has given enough, of the node that has it, and the node that published it. */
+async function resting(
+  start: (options?: LibraryNodeOptions) => Promise<LibraryNode>,
+): Promise<{ readonly source: LibraryNode; readonly giver: LibraryNode; readonly title: Title }> {
+  const source = await start();
+  const { torrent } = await source.publish(randomFile(MIB));
+  const giver = await start({ settings: { 'titles.seedingRatio': 10 } });
+  const title = await giver.add(torrent, [source]);
+  await isComplete(title);
+  await (await start()).add(torrent, [giver]);
+  await until('enough has been given', () => title.state === 'idle', 10_000);
+  return { source, giver, title };
+}
+
 test('a title that has given enough and is paused stays paused when its player hangs up', () =>
   withLibraries(async (start) => {
-    const source = await start();
-    const { torrent } = await source.publish(randomFile(MIB));
-    const giver = await start({ settings: { 'titles.seedingRatio': 10 } });
-    const title = await giver.add(torrent, [source]);
-    await isComplete(title);
-    await (await start()).add(torrent, [giver]);
-    await until('enough has been given', () => title.state === 'idle', 10_000);
+    const { giver, title } = await resting(start);
     const file = title.metainfo?.files[0];
     if (!file) throw new Error('no file');
     const reading = title.open(file, 0, file.lengthBytes);
@@ -145,13 +153,7 @@ test('a title that has given enough and is paused stays paused when its player h
 
 test('a check of a title that has given enough lets it rest, and fetches what was damaged of it; whoever resumes or pauses it meanwhile is heard', () =>
   withLibraries(async (start) => {
-    const source = await start();
-    const { torrent } = await source.publish(randomFile(MIB));
-    const giver = await start({ settings: { 'titles.seedingRatio': 10 } });
-    const title = await giver.add(torrent, [source]);
-    await isComplete(title);
-    await (await start()).add(torrent, [giver]);
-    await until('enough has been given', () => title.state === 'idle', 10_000);
+    const { source, giver, title } = await resting(start);
     await title.recheck();
     assert.equal([title.state, title.swarm, title.haveBytes()], ['idle', undefined, MIB]);
     const path = join(title.entry.folder, title.name);
