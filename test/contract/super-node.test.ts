@@ -51,10 +51,10 @@ test('a file that lies in the folder is given, and another process fetches it; t
     const [station, viewer] = [await start(), await start()];
     const folder = temporaryFolder('super');
     writeRandomFile(join(folder, 'film.bin'), 300_000, 1);
-    const { told } = watch(station, folder, { trackers: ['http://t.example/announce'] });
+    const { told } = watch(station, folder, { trackers: ['http://127.0.0.1:9/announce'] });
     await until('it is published', () => told.length === 1);
     const [title] = station.library.all;
-    assert.equal(title?.metainfo?.trackerTiers, [['http://t.example/announce']]);
+    assert.equal(title?.metainfo?.trackerTiers, [['http://127.0.0.1:9/announce']]);
     const fetched = await viewer.add(title?.torrent() ?? new Uint8Array(), [station], { folder: temporaryFolder('fetched') });
     await until('the viewer has it', () => fetched.isComplete);
     rmSync(join(folder, 'film.bin'));
