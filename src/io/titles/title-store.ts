@@ -43,7 +43,7 @@ export interface TitleStoreOptions {
   readonly isComplete?: boolean;
   /** The files are somebody's own, and nothing is ever written to them. Several titles may then be made of the same files. */
   readonly isReadOnly?: boolean;
-  /** A verified piece turned out to be damaged or gone: nobody must be promised it any more. */
+  /** Verified pieces turned out to be damaged or gone: nobody must be promised them any more. */
   readonly onLost?: (pieces: readonly PieceIndex[]) => void;
   /** Bytes waiting for the disk from which `isFull`. Default: 16 MiB. */
   readonly fullBytes?: Bytes;

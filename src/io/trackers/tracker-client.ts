@@ -15,6 +15,7 @@ import type { Bytes, InfoHash, Milliseconds } from '../../kernel/units.js';
 import { ownAddresses } from '../own-address.js';
 import { type Announce, type AnnounceResponse, PEERS_PER_RESPONSE_MAX_COUNT, peersOf, printable } from './announce.js';
 import { announceByHttp } from './tracker-http.js';
+import { shownUrl, withoutSecrets } from './tracker-secrets.js';
 import { announceByUdp } from './tracker-udp.js';
 
 export interface PeerAddress {
@@ -85,8 +86,6 @@ const INTERVAL_DEFAULT_MS: Milliseconds = 1_800_000;
 /** `left` while it is unknown: a live channel has no end, a magnet link no length yet, and 0 would say that we hold it all. */
 const LEFT_OF_VIEWER_BYTES = 16_384;
 const NUMWANT = 50;
-/** Shorter parts of an address are words. */
-const SECRET_LENGTH_MIN = 6;
 
 export class TrackerClient {
   readonly #sessions: TrackerSession[];
@@ -322,25 +321,6 @@ function isUdp(url: string): boolean {
 function isUsable(url: string): boolean {
   const asHttp = url.replace(/^udp:/i, 'http:');
   return /^(https?|udp):\/\//i.test(url) && URL.canParse(asHttp) && new URL(asHttp).port !== '0';
-}
-
-/** Without what may be a secret: a query, a password, and the names in paths by which private trackers know their users. */
-function shownUrl(url: string): string {
-  const bare = url.replace(/[?#].*$/s, '').replace(/\/\/[^/@]*@/, '//');
-  const [, place = bare, path = ''] = /^([a-z]+:\/\/[^/]*)(.*)$/is.exec(bare) ?? [];
-  return printable(place + path.replace(/[^/]+/g, (name) => (isTelling(name) ? '…' : name)));
-}
-
-/** What stands in every tracker's address tells nothing. */
-function isTelling(name: string): boolean {
-  return !/^(announce(\.php)?|tracker|udp)?$/i.test(name);
-}
-
-/** A tracker's words, without what its address may hold of a secret: many repeat it. */
-function withoutSecrets(text: string, url: string): string {
-  const [, rest = ''] = /^[a-z]+:\/\/[^/]*(.*)$/is.exec(url) ?? [];
-  const secrets = rest.split(/[/?&=#]/).filter((part) => part.length >= SECRET_LENGTH_MIN && isTelling(part));
-  return secrets.reduce((words, secret) => words.replaceAll(secret, '…'), text);
 }
 
 /** `1.2.3.4:80` or `[::1]:80`; undefined when it is no address a peer could have. */
