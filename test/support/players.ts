@@ -31,8 +31,8 @@ const MPV_DESYNC = /^Audio\/Video desynchronisation detected![\s\S]*?\(see A-V s
 const MPV_WAIT_MS = 500;
 /** ffmpeg's HLS reader takes the initialisation part for a new one whenever it has read a live playlist again. */
 const HLS_RELOADED = /^.*Found duplicated MOOV Atom\. Skipped it$/gm;
-/** When it ends while a playlist is on its way, it takes what has come of that for the whole (measured with a server that stops after the headers). */
-const HLS_CUT_OFF = /\[ffmpeg\/demuxer\] hls: Failed to reload playlist \d+/g;
+/** When it ends while a playlist or an initialisation part is on its way, it takes what has come of that for the whole (measured with a server that stops before or after the headers; up to four times in a row). */
+const HLS_CUT_OFF = /\[ffmpeg\/demuxer\] hls: Failed to (?:reload playlist|open an initialization section in playlist) \d+/g;
 const ERASE_LINE = '\u001b[K';
 /** mplayer's status line: `A:  27.4 V:  27.4 A-V: -0.001 ct:  0.020 105/105 …`; the second figure counts decoded frames. */
 const MPLAYER_FRAME = /V: *[\d.]+ .*?(\d+)\/ *\d+/g;
@@ -94,8 +94,8 @@ export async function playWithMpv(url: string, seconds: number): Promise<Played>
   });
   const wasHeldUp = wait.stop() >= MPV_WAIT_MS;
   const all = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
-  const lastStatus = all.lastIndexOf('at=');
-  const text = lastStatus < 0 ? all : all.slice(0, lastStatus) + all.slice(lastStatus).replace(HLS_CUT_OFF, '');
+  const end = all.indexOf(`at=${last(all, MPV_FRAME)}=`);
+  const text = end < 0 ? all : all.slice(0, end) + all.slice(end).replace(HLS_CUT_OFF, '');
   const heard = wasHeldUp ? text.replace(MPV_DESYNC, '') : text;
   const complaints = heard.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').trim();
   const aheadSeconds = Math.min(...[...text.matchAll(MPV_FRAME)].map(([, , ahead]) => Number(ahead || 0)));
