@@ -19,7 +19,16 @@ const INSTALL_STAMP = join(ROOT, '.shoal-setup');
 const RETRY_INSTALL_MS = 60 * 60 * 1000;
 /** A package manager without a network must not hold up the start for ever. */
 const INSTALL_TIMEOUT_MS = { start: 120_000, test: 600_000 };
-const BUILD_INPUTS = ['src', 'test', 'bench', 'tsconfig.json', 'package-lock.json', 'scripts/bundle.mjs'];
+const BUILD_INPUTS = [
+  'src',
+  'test',
+  'bench',
+  'tsconfig.json',
+  'package-lock.json',
+  'scripts/bundle.mjs',
+  'scripts/warm-up.mjs',
+  'bin/bundle.mjs',
+];
 
 /** What each level needs: any one of `programs` (or of `files`) on this machine, and the package that brings it, per package manager. */
 const NEEDS = {

@@ -1,6 +1,7 @@
 /**
  * The command line: reads arguments and environment, starts what they ask for, prints what a person or a script needs, and stops it cleanly.
  */
+import './commands/heap-bounds.js';
 import { argv, env, exit } from 'node:process';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { SimulateOptions } from './commands/simulate.js';
@@ -196,7 +197,7 @@ common(config.command('show'))
   .description('print the configuration as it is in force')
   .action((options: CommonOptions) => showConfig(loadConfig(options).config));
 
-await program.parseAsync(argv).catch(fail);
+program.parseAsync(argv).catch(fail);
 
 function common(command: Command): Command {
   return command

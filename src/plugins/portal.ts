@@ -1,7 +1,7 @@
 /**
  * The portal: mounts the web page, its API and the FLV and HLS endpoints of a changing set of channels on one HTTP server.
  */
-import { PACKAGE_ROOT } from '../io/package-root.js';
+import { fileOfPackage, PACKAGE_ROOT } from '../io/package-root.js';
 import { FlvEgress } from '../io/web/flv-egress.js';
 import { HlsMuxer } from '../io/web/hls-muxer.js';
 import type { HttpServer, WebReply, WebRequest } from '../io/web/http-server.js';
@@ -211,7 +211,6 @@ function page(path: string, name: string, contentType: string): StaticFile {
   return { path, file: new URL(`web/${name}`, PACKAGE_ROOT), contentType, cacheControl: PAGE_CACHE };
 }
 
-/** Resolved like an import, because a package manager may put the libraries above this package. */
 function vendor(path: string, specifier: string): StaticFile {
-  return { path, file: new URL(import.meta.resolve(specifier)), contentType: SCRIPT_TYPE, cacheControl: VENDOR_CACHE };
+  return { path, file: fileOfPackage(specifier), contentType: SCRIPT_TYPE, cacheControl: VENDOR_CACHE };
 }

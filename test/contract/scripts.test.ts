@@ -1,16 +1,16 @@
 /** The scripts around the code, run in a small tree of their own: set-up on machines that lack this or that, and the test runner's verdicts. */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const IS_ROOT = process.getuid?.() === 0;
-/** What is called before the program, and what runs in threads of its own, is bundled beside it. */
-const THREADS = ['io/small-heap.ts', 'io/titles/hashing-thread.ts', 'commands/simulation-worker.ts'];
+/** What runs in threads of its own is bundled beside the program. */
+const THREADS = ['io/titles/hashing-thread.ts', 'commands/simulation-worker.ts'];
 const TSCONFIG = {
   compilerOptions: {
     outDir: 'dist',
@@ -85,14 +85,42 @@ test('what is built is one bundle, which the command runs unless the compiler ha
   assert.match(shoal().stderr, 'shoal is not built yet');
   assert.is(run(context, 'setup.mjs').status, 0);
   assert.is(shoal().stdout, 'built');
-  const [bundled, compiled] = [join(dir, 'dist', 'program', 'main.js'), join(dir, 'dist', 'src', 'main.js')];
-  assert.not.match(readFileSync(bundled, 'utf8'), 'from "json5"');
+  const [bundled, compiled] = [join(dir, 'dist', 'program', 'main.cjs'), join(dir, 'dist', 'src', 'main.js')];
+  assert.not.match(readFileSync(bundled, 'utf8'), 'require("json5")');
   put(compiled, 'process.stdout.write("compiled anew");');
   assert.is(shoal().stdout, 'built');
   utimesSync(bundled, 1, 1);
   assert.is(shoal().stdout, 'compiled anew');
   rmSync(bundled);
   assert.is(shoal().stdout, 'compiled anew');
+});
+
+test('what V8 made of the bundle is kept beside it and used, unless it is older or no such thing', (context) => {
+  assert.is(run(context, 'setup.mjs').status, 0);
+  const bundled = join(context.dir, 'dist', 'program', 'main.cjs');
+  const code = `${bundled}.code`;
+  // Each in a process of its own: V8 does not compile the same text twice in one.
+  const check = `import { Bundle } from '${pathToFileURL(join(ROOT, 'bin', 'bundle.mjs')).href}'; console.log(new Bundle('${bundled}').isCompiled)`;
+  const isUsed = (): boolean => execFileSync(process.execPath, ['--input-type=module', '-e', check], { encoding: 'utf8' }) === 'true\n';
+  const shoal = (): string => run(context, '../bin/shoal.mjs').stdout;
+  assert.equal([isUsed(), shoal()], [true, 'built']);
+  const kept = readFileSync(code);
+  utimesSync(code, 1, 1);
+  assert.equal([isUsed(), shoal()], [false, 'built']);
+  for (const other of ['', 'no code at all', kept.subarray(0, 100)]) {
+    writeFileSync(code, other);
+    assert.equal([isUsed(), shoal()], [false, 'built']);
+  }
+  rmSync(code);
+  assert.equal([isUsed(), shoal()], [false, 'built']);
+});
+
+test('a bundle that cannot be loaded fails the build', (context) => {
+  put(join(context.dir, 'src', 'main.ts'), 'throw new Error("not today");\n');
+  const { status, stderr } = run(context, 'setup.mjs');
+  assert.is(status, 1);
+  assert.match(stderr, 'not today');
+  assert.not(existsSync(join(context.dir, 'dist', 'program')));
 });
 
 test('a build that fails ends set-up with a message, and is tried again', (context) => {

@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const MODULE = new URL('../../src/io/small-heap.js', import.meta.url).href;
+const BOUNDS = new URL('../../src/commands/heap-bounds.js', import.meta.url).href;
 const WORKERS = new URL('../../src/io/titles/hash-workers.js', import.meta.url).href;
 const OWN_PATH = fileURLToPath(import.meta.url);
 
@@ -33,6 +34,16 @@ test('also when a thread has been started', () => {
     ${LITTER}
   `;
   assert.is(youngMibAfter(script), 2);
+});
+
+test('commands that titles pass through by the gigabyte have it from the start, and no others', () => {
+  for (const [command, isSmall] of [
+    ['get', true],
+    ['publish', true],
+    ['play', false],
+    ['watch', false],
+  ] as const)
+    assert.is(youngMibAfter(`process.argv[2] = '${command}'; await import('${BOUNDS}'); ${LITTER}`) === 2, isSmall, command);
 });
 
 test('nobody else’s heap is touched', () => {
