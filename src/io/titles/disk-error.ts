@@ -74,3 +74,8 @@ export function collision(path: string, what: string): ShoalError {
 export function dataMissing(path: string, what: string): ShoalError {
   return new ShoalError('TITLE_DATA_MISSING', `${path}: ${what}. What is missing is fetched again.`, { path });
 }
+
+/** Of whoever asks something of a title that is closed. */
+export function titleClosed(path: string): ShoalError {
+  return new ShoalError('TITLE_STORE_CLOSED', `${path}: the title is closed; open it again to use it.`, { path });
+}

@@ -41,6 +41,7 @@ import { Bitfield } from '../../kernel/bitfield.js';
 import { Malformed } from '../../kernel/errors.js';
 import type { Bytes, InfoHash, PieceIndex } from '../../kernel/units.js';
 import { BLOCK_BYTES, blockCount } from '../../vod/block.js';
+import { pieceSpanBytes } from '../../vod/metainfo.js';
 
 /** How the bytes of a title lie on the disk: as its files, or as one file a piece. */
 export type StoreLayout = 'files' | 'pieces';
@@ -164,7 +165,7 @@ export class ProgressRecord {
 
   /** How many blocks the piece has: fewer in a shorter last one. */
   blockCountOf(piece: PieceIndex): number {
-    return blockCount(pieceBytes(this.shape, piece));
+    return blockCount(pieceSpanBytes(this.shape, piece));
   }
 
   hasAllBlocks(piece: PieceIndex): boolean {
@@ -338,8 +339,4 @@ function piecesOf(lines: readonly number[], shape: RecordShape): Set<PieceIndex>
     for (let piece = Math.floor(firstBit / bitsPerPiece); piece <= last; piece++) pieces.add(piece);
   }
   return pieces;
-}
-
-function pieceBytes({ totalBytes, pieceLengthBytes }: RecordShape, piece: PieceIndex): Bytes {
-  return Math.max(0, Math.min(pieceLengthBytes, totalBytes - piece * pieceLengthBytes));
 }

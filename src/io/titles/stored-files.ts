@@ -6,8 +6,8 @@
  * a file as it is gives no room back; deleting a file does, at once and on every file system, and the byte quota stays honest.
  */
 
-import type { Bytes, InfoHash } from '../../kernel/units.js';
-import type { Metainfo } from '../../vod/metainfo.js';
+import type { Bytes, InfoHash, PieceIndex } from '../../kernel/units.js';
+import { type Metainfo, pieceSpanBytes } from '../../vod/metainfo.js';
 import type { StoreLayout } from './progress-record.js';
 
 /** What the store needs to know of a title. */
@@ -60,6 +60,12 @@ export function* spansOf(files: StoredFiles, fromByte: Bytes, toByte: Bytes): Ge
   }
 }
 
+/** The bytes of the title that a piece holds; `toByte` is the first that it does not. */
+export function rangeOf(title: StoredTitle, piece: PieceIndex): { readonly fromByte: Bytes; readonly toByte: Bytes } {
+  const fromByte = piece * title.pieceLengthBytes;
+  return { fromByte, toByte: fromByte + pieceSpanBytes(title, piece) };
+}
+
 class WholeFiles implements StoredFiles {
   readonly rootName: string;
   readonly #files: readonly StoredFile[];
@@ -107,9 +113,8 @@ class PieceFiles implements StoredFiles {
   }
 
   at(index: number): StoredFile {
-    const { pieceLengthBytes, totalBytes } = this.#title;
-    const startBytes = index * pieceLengthBytes;
-    const lengthBytes = Math.min(pieceLengthBytes, totalBytes - startBytes);
+    const startBytes = index * this.#title.pieceLengthBytes;
+    const lengthBytes = pieceSpanBytes(this.#title, index);
     return { names: [this.rootName, String(index).padStart(7, '0')], startBytes, lengthBytes, isPad: false };
   }
 

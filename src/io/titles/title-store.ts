@@ -9,23 +9,27 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { Bitfield } from '../../kernel/bitfield.js';
-import { sameBytes } from '../../kernel/bytes.js';
 import { invariant, ShoalError } from '../../kernel/errors.js';
 import type { Log } from '../../kernel/ports.js';
 import { Rng } from '../../kernel/rng.js';
-import type { Bytes, InfoHash, Milliseconds, PieceIndex } from '../../kernel/units.js';
+import type { Bytes, Milliseconds, PieceIndex } from '../../kernel/units.js';
 import { BLOCK_BYTES } from '../../vod/block.js';
+import { pieceSpanBytes } from '../../vod/metainfo.js';
 import { PIECE_HEADER_BYTES } from '../../vod/peer-message.js';
 import { blockMemory } from '../block-memory.js';
 import { makeFolder } from '../files/atomic-file.js';
-import { collision, dataMissing, diskError } from './disk-error.js';
+import { collision, dataMissing, diskError, titleClosed } from './disk-error.js';
+import { DiskFlush } from './disk-flush.js';
 import { EXTENT_BYTES, type ExtentCache, sharedExtents } from './extent-cache.js';
+import { FileNotes } from './file-notes.js';
 import { type HashWorkers, sharedHashWorkers } from './hash-workers.js';
 import { type OpenFiles, sharedOpenFiles } from './open-files.js';
+import { PathClaim } from './path-claim.js';
+import { PieceCheck } from './piece-check.js';
 import { ProgressFile } from './progress-file.js';
 import type { ProgressRecord, StoreLayout } from './progress-record.js';
 import { RunningHashes } from './running-hashes.js';
-import { type StoredTitle, spansOf, storedFiles } from './stored-files.js';
+import { rangeOf, type StoredTitle, spansOf, storedFiles } from './stored-files.js';
 import { TitleDisk } from './title-disk.js';
 import { type ByteRun, markPads, surveyTitle } from './title-survey.js';
 import { WriteQueue } from './write-queue.js';
@@ -60,19 +64,10 @@ export interface CheckOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A file that was not written to for so long is noted with its exact time. */
-const REST_MS: Milliseconds = 1000;
-/** How often verified pieces are brought to the disk itself: this much is checked again after a power cut. */
-const FLUSH_MS: Milliseconds = 30_000;
 /** When the random check runs: after the busy start. */
 const SAMPLE_DELAY_MS: Milliseconds = 10_000;
 const SAMPLE_PIECES_COUNT = 3;
-/** Rests of pieces up to here are hashed on the main thread, in about a millisecond; longer ones by a worker. */
-const INLINE_BYTES_MAX: Bytes = 1_048_576;
 const VERIFIED_READ_BYTES_MAX: Bytes = 1_048_576;
-
-/** Paths that are in use, by the titles that use them; whoever writes has a path to itself. */
-const claims = new Map<string, { readonly isShared: boolean; readonly titles: Set<InfoHash> }>();
 
 export class TitleStore {
   readonly #title: StoredTitle;
@@ -87,20 +82,16 @@ export class TitleStore {
   readonly #extents: ExtentCache;
   readonly #rng: Rng;
   readonly #onLost: (pieces: readonly PieceIndex[]) => void;
-  readonly #claim: string;
+  readonly #claim: PathClaim;
+  readonly #check: PieceCheck;
+  readonly #flush: DiskFlush;
+  readonly #notes: FileNotes;
   readonly #isReadOnly: boolean;
   readonly #doubtful = new Set<PieceIndex>();
   readonly #foreign: number[] = [];
   /** Blocks on their way to the disk, by their first byte. */
   readonly #flying = new Map<Bytes, Promise<void>>();
-  /** Files noted as being written. */
-  readonly #written = new Set<number>();
-  /** Files and pieces not yet brought to the disk itself. */
-  readonly #unflushedFiles = new Set<number>();
-  readonly #unflushedPieces = new Set<PieceIndex>();
   readonly #closing = new AbortController();
-  #restTimer: NodeJS.Timeout | undefined;
-  #flushTimer: NodeJS.Timeout | undefined;
   #sampleTimer: NodeJS.Timeout | undefined;
   #hasEmptyFiles = false;
 
@@ -119,16 +110,20 @@ export class TitleStore {
       write: (fromByte, buffers) => this.#write(fromByte, buffers),
       ...(options.fullBytes === undefined ? {} : { fullBytes: options.fullBytes }),
     });
-    this.#claim = this.#disk.rootPath;
     this.#isReadOnly = options.isReadOnly === true;
-    this.#takeClaim();
+    this.#claim = new PathClaim(this.#disk.rootPath, this.#title.infoHash, this.#isReadOnly);
     try {
       this.#progress = ProgressFile.open(options.recordFolder, this.#shape(files.count), this.#log);
       this.#record = this.#progress.record;
     } catch (error) {
-      this.#freeClaim();
+      this.#claim.free();
       throw error;
     }
+    const [title, disk, workers, hashes] = [this.#title, this.#disk, this.#workers, this.#hashes];
+    this.#check = new PieceCheck({ title, disk, workers, hashes, closing: this.#closing.signal });
+    this.#flush = new DiskFlush(disk, this.#progress, this.#log);
+    const isQuiet = (): boolean => this.#queue.pendingBytes === 0;
+    this.#notes = new FileNotes({ disk, progress: this.#progress, isQuiet, giveUpGone: (indices) => void this.#findGone(indices) });
   }
 
   /**
@@ -202,7 +197,7 @@ export class TitleStore {
     await this.#checkDoubtful(onProgress, signal);
     if (this.#doubtful.size > 0) return;
     this.#refuseForeign();
-    if (this.#layout === 'files') for (let index = 0; index < this.#disk.files.count; index++) this.#noteFound(index);
+    this.#notes.noteAllFound();
     this.#progress.flush();
   }
 
@@ -214,7 +209,7 @@ export class TitleStore {
   async lookAgain(): Promise<boolean> {
     // A write that is under way would be noted for a file that it did not go to.
     while (this.#queue.pendingBytes > 0) await this.#queue.idle();
-    return this.#closing.signal.aborted || this.#findGone(this.#notedFiles());
+    return this.#closing.signal.aborted || this.#findGone(this.#notes.noted());
   }
 
   /**
@@ -244,7 +239,7 @@ export class TitleStore {
    * @throws ShoalError `TITLE_DISK_…`, `TITLE_COLLISION`, `TITLE_STORE_BUSY`, `TITLE_STORE_CLOSED`: nothing was stored, and what was before still stands.
    */
   writeBlock(piece: PieceIndex, offsetBytes: Bytes, bytes: Uint8Array): Promise<void> {
-    if (this.#closing.signal.aborted) return Promise.reject(closed(this.#claim));
+    if (this.#closing.signal.aborted) return Promise.reject(titleClosed(this.#claim.path));
     invariant(!this.#isReadOnly, 'Nothing is written to files that are not ours.');
     this.#invariantRange(piece, offsetBytes, bytes.length);
     const fromByte = piece * this.#title.pieceLengthBytes + offsetBytes;
@@ -273,8 +268,8 @@ export class TitleStore {
   async checkPiece(piece: PieceIndex, { keepsWrong = false }: { readonly keepsWrong?: boolean } = {}): Promise<boolean> {
     if (this.#record.hasPiece(piece)) return true;
     await this.#landed(piece);
-    if (!this.#record.hasAllBlocks(piece)) throw dataMissing(this.#claim, `piece ${piece} has blocks that were not stored`);
-    const isRight = sameBytes(await this.#hashOf(piece), this.#expectedHash(piece));
+    if (!this.#record.hasAllBlocks(piece)) throw dataMissing(this.#claim.path, `piece ${piece} has blocks that were not stored`);
+    const isRight = await this.#check.isRightAsStored(piece);
     if (isRight || !keepsWrong) this.#conclude(piece, isRight);
     this.#progress.flush();
     return isRight;
@@ -297,7 +292,7 @@ export class TitleStore {
    */
   async digestBlocks(piece: PieceIndex): Promise<string[]> {
     await this.#landed(piece);
-    const { fromByte, toByte } = this.#range(piece);
+    const { fromByte, toByte } = rangeOf(this.#title, piece);
     const bytes = await this.#disk.read(fromByte, toByte);
     const digests: string[] = [];
     for (let at = 0; at < bytes.length; at += BLOCK_BYTES)
@@ -362,7 +357,7 @@ export class TitleStore {
     this.#progress.flush();
     if (this.#layout === 'pieces') return this.#disk.delete(piece);
     let freedBytes = 0;
-    const { fromByte, toByte } = this.#range(piece);
+    const { fromByte, toByte } = rangeOf(this.#title, piece);
     for (const { index } of [...spansOf(this.#disk.files, fromByte, toByte)]) freedBytes += this.#freeTail(index);
     return freedBytes;
   }
@@ -383,50 +378,32 @@ export class TitleStore {
   async remove({ withData }: { readonly withData: boolean }): Promise<void> {
     await this.#stop();
     const made: number[] = [];
-    for (let index = 0; index < this.#disk.files.count; index++) if (this.#isMade(index)) made.push(index);
-    if (!withData) this.#rest();
+    for (let index = 0; index < this.#disk.files.count; index++) if (this.#notes.isMade(index)) made.push(index);
+    if (!withData) this.#notes.rest();
     this.#disk.close();
     if (withData) for (const index of made) await this.#disk.delete(index);
     if (withData) await this.#disk.deleteEmptyFolders(made);
     if (withData || made.length === 0) this.#progress.delete();
     else this.#progress.close();
-    this.#freeClaim();
+    this.#claim.free();
   }
 
   /** Writes what waits, notes the files as they are, and closes them. */
   async close(): Promise<void> {
-    if (!this.#hasClaim) return;
+    if (!this.#claim.isHeld) return;
     await this.#stop();
-    this.#rest();
+    this.#notes.rest();
     this.#progress.close();
     this.#disk.close();
-    this.#freeClaim();
+    this.#claim.free();
   }
 
   async #stop(): Promise<void> {
     this.#closing.abort();
-    clearTimeout(this.#restTimer);
-    clearTimeout(this.#flushTimer);
+    this.#notes.stop();
+    this.#flush.stop();
     clearTimeout(this.#sampleTimer);
     await this.#queue.idle();
-  }
-
-  #takeClaim(): void {
-    const claim = claims.get(this.#claim) ?? { isShared: this.#isReadOnly, titles: new Set() };
-    if (this.#hasClaim) throw collision(this.#claim, 'this title is open already');
-    if (claim.titles.size > 0 && !(claim.isShared && this.#isReadOnly)) throw collision(this.#claim, 'another open title lies there');
-    claim.titles.add(this.#title.infoHash);
-    claims.set(this.#claim, claim);
-  }
-
-  get #hasClaim(): boolean {
-    return claims.get(this.#claim)?.titles.has(this.#title.infoHash) === true;
-  }
-
-  #freeClaim(): void {
-    const claim = claims.get(this.#claim);
-    claim?.titles.delete(this.#title.infoHash);
-    if (claim?.titles.size === 0) claims.delete(this.#claim);
   }
 
   #shape(fileCount: number): ProgressRecord['shape'] {
@@ -463,18 +440,9 @@ export class TitleStore {
       const { isPad, lengthBytes } = this.#disk.files.at(index);
       const found = this.#disk.look(index);
       if (!isPad && found?.size !== lengthBytes) throw dataMissing(this.#disk.pathOf(index), `the file has not ${lengthBytes} bytes`);
-      this.#noteFound(index);
+      this.#notes.noteFound(index);
     }
     for (let piece = 0; piece < this.#title.pieceCount; piece++) this.#record.completePiece(piece);
-  }
-
-  /** Notes a file that is there and not being written as it is now. */
-  #noteFound(index: number): void {
-    if (this.#written.has(index)) return;
-    const found = this.#disk.look(index);
-    const isMade = this.#record.file(index)?.isMade ?? false;
-    if (found) this.#record.noteFile(index, { isMade, isBeingWritten: false, lengthBytes: found.size, changedMs: found.mtimeMs });
-    else this.#record.forgetFile(index);
   }
 
   #refuseForeign(): void {
@@ -486,17 +454,17 @@ export class TitleStore {
 
   async #checkDoubtful(onProgress: CheckOptions['onProgress'], signal?: AbortSignal): Promise<void> {
     const pieces = [...this.#doubtful];
-    const totalBytes = pieces.reduce((sum, piece) => sum + this.#pieceBytes(piece), 0);
+    const totalBytes = pieces.reduce((sum, piece) => sum + pieceSpanBytes(this.#title, piece), 0);
     const signals = AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])]);
     let doneBytes = 0;
     let next = 0;
     const lane = async (): Promise<void> => {
       for (let piece = pieces[next++]; piece !== undefined && !signals.aborted; piece = pieces[next++]) {
-        const isRight = await this.#isRightOnDisk(piece, signals);
+        const isRight = await this.#check.isRightOnDisk(piece, signals);
         if (isRight === undefined) return;
         // What was given up meanwhile is not here, whatever was read.
         if (this.#doubtful.has(piece)) this.#conclude(piece, isRight);
-        doneBytes += this.#pieceBytes(piece);
+        doneBytes += pieceSpanBytes(this.#title, piece);
         onProgress?.(doneBytes, totalBytes);
       }
     };
@@ -510,36 +478,11 @@ export class TitleStore {
     if (this.#layout === 'files') markPads(this.#disk, this.#progress);
   }
 
-  /** Undefined when the check was ended. What can't be read is not right. */
-  async #isRightOnDisk(piece: PieceIndex, signal: AbortSignal): Promise<boolean | undefined> {
-    const { fromByte, toByte } = this.#range(piece);
-    const outcome = await this.#workers.hashSpans(this.#disk.hashSpans(fromByte, toByte), signal);
-    if (outcome instanceof Uint8Array) return sameBytes(outcome, this.#expectedHash(piece));
-    return outcome.why === 'cancelled' ? undefined : false;
-  }
-
-  async #hashOf(piece: PieceIndex): Promise<Uint8Array> {
-    const { fromByte, toByte } = this.#range(piece);
-    const { hash, doneBytes } = this.#hashes.take(piece);
-    const restBytes = toByte - fromByte - doneBytes;
-    if (restBytes > INLINE_BYTES_MAX) return this.#hashInWorker(fromByte, toByte);
-    if (restBytes > 0) hash.update(await this.#disk.read(fromByte + doneBytes, toByte));
-    return hash.digest();
-  }
-
-  async #hashInWorker(fromByte: Bytes, toByte: Bytes): Promise<Uint8Array> {
-    const outcome = await this.#workers.hashSpans(this.#disk.hashSpans(fromByte, toByte), this.#closing.signal);
-    if (outcome instanceof Uint8Array) return outcome;
-    if (outcome.why === 'cancelled') throw closed(this.#claim);
-    throw dataMissing(outcome.path, `can't be read back (${outcome.detail || outcome.why})`);
-  }
-
   #conclude(piece: PieceIndex, isRight: boolean): void {
     this.#doubtful.delete(piece);
     if (!isRight) return this.#forget(piece);
     this.#record.completePiece(piece);
-    this.#unflushedPieces.add(piece);
-    this.#flushTimer ??= unheldTimer(() => void this.#flushToDisk(), FLUSH_MS);
+    this.#flush.addPiece(piece);
   }
 
   #doubt(piece: PieceIndex): void {
@@ -552,7 +495,7 @@ export class TitleStore {
     this.#dropExtents(piece);
     this.#hashes.drop(piece);
     this.#doubtful.delete(piece);
-    this.#unflushedPieces.delete(piece);
+    this.#flush.forgetPiece(piece);
     this.#record.clearPiece(piece);
   }
 
@@ -566,12 +509,12 @@ export class TitleStore {
   }
 
   #refuseUnverified(piece: PieceIndex): void {
-    if (!this.#record.hasPiece(piece)) throw dataMissing(this.#claim, `piece ${piece} is not there`);
+    if (!this.#record.hasPiece(piece)) throw dataMissing(this.#claim.path, `piece ${piece} is not there`);
   }
 
   /** Fills `target` from there on, as far as one extent reaches. @returns how far. */
   async #copyOut(piece: PieceIndex, offsetBytes: Bytes, target: Uint8Array): Promise<Bytes> {
-    const { fromByte, toByte } = this.#range(piece);
+    const { fromByte, toByte } = rangeOf(this.#title, piece);
     const extent = Math.floor(offsetBytes / EXTENT_BYTES);
     const start = fromByte + extent * EXTENT_BYTES;
     const at = offsetBytes - extent * EXTENT_BYTES;
@@ -589,12 +532,12 @@ export class TitleStore {
 
   #dropExtents(piece: PieceIndex): void {
     if (!this.#record.hasPiece(piece)) return;
-    const count = Math.ceil(this.#pieceBytes(piece) / EXTENT_BYTES);
+    const count = Math.ceil(pieceSpanBytes(this.#title, piece) / EXTENT_BYTES);
     for (let extent = 0; extent < count; extent++) this.#extents.drop(this.#extentName(piece, extent));
   }
 
   #extentName(piece: PieceIndex, extent: number): string {
-    return `${this.#claim}\n${piece}\n${extent}`;
+    return `${this.#claim.path}\n${piece}\n${extent}`;
   }
 
   async #write(fromByte: Bytes, buffers: readonly Uint8Array[]): Promise<void> {
@@ -621,22 +564,9 @@ export class TitleStore {
     }
   }
 
-  /** Notes that a file is being written before it is: its time means nothing then, unless it is later than the record. */
   #beforeWriting(index: number, isNew: boolean): void {
-    this.#unflushedFiles.add(index);
-    this.#restTimer ??= unheldTimer(() => this.#rest(), REST_MS);
-    if (this.#layout === 'files' && (isNew || !this.#written.has(index))) {
-      const isMade = isNew || (this.#record.file(index)?.isMade ?? false);
-      this.#record.noteFile(index, { isMade, isBeingWritten: true, lengthBytes: 0, changedMs: 0 });
-      this.#written.add(index);
-      this.#progress.flush();
-    }
-    this.#progress.touch(Date.now());
-  }
-
-  *#notedFiles(): Generator<number> {
-    if (this.#layout === 'pieces') return;
-    for (let index = 0; index < this.#disk.files.count; index++) if (this.#record.file(index)) yield index;
+    this.#flush.addFile(index);
+    this.#notes.beforeWriting(index, isNew);
   }
 
   /** Whether all of these files are where they were. */
@@ -649,8 +579,7 @@ export class TitleStore {
       if (pieces.length > 0)
         this.#log.warn('a file of a title is gone from its place: it is fetched again', { path: this.#disk.pathOf(index) });
       this.#disk.letGo(index);
-      this.#written.delete(index);
-      this.#record.forgetFile(index);
+      this.#notes.forget(index);
       lost.push(...pieces);
     }
     if (lost.length === 0) return true;
@@ -670,73 +599,20 @@ export class TitleStore {
       this.#dropExtents(piece);
       this.#hashes.drop(piece);
       this.#doubtful.delete(piece);
-      this.#unflushedPieces.delete(piece);
+      this.#flush.forgetPiece(piece);
     }
     this.#loseRun(run);
     return pieces;
   }
 
-  /** Notes the exact state of files that nobody writes to now. */
-  #rest(): void {
-    this.#restTimer = undefined;
-    if (this.#queue.pendingBytes > 0) {
-      this.#restTimer = unheldTimer(() => this.#rest(), REST_MS);
-      return;
-    }
-    this.#findGone(this.#written);
-    for (const index of this.#written) {
-      this.#written.delete(index);
-      this.#noteFound(index);
-    }
-    this.#progress.flush();
-  }
-
-  /** Brings what was verified to the disk itself, and notes it. A disk that refuses leaves it for the next time. */
-  async #flushToDisk(): Promise<void> {
-    const pieces = [...this.#unflushedPieces];
-    const files = [...this.#unflushedFiles];
-    this.#unflushedPieces.clear();
-    this.#unflushedFiles.clear();
-    try {
-      for (const index of files) await this.#disk.flush(index);
-      if (this.#closing.signal.aborted) return;
-      for (const piece of pieces) if (this.#record.hasPiece(piece)) this.#record.setFlushed(piece, true);
-      this.#progress.flush();
-    } catch (error) {
-      this.#log.warn('a title could not be flushed to the disk', { reason: String(error) });
-      if (this.#closing.signal.aborted) return;
-      for (const piece of pieces) this.#unflushedPieces.add(piece);
-      for (const index of files) this.#unflushedFiles.add(index);
-    }
-    this.#flushTimer = this.#unflushedPieces.size > 0 ? unheldTimer(() => void this.#flushToDisk(), FLUSH_MS) : undefined;
-  }
-
   /** Checks a few random pieces. One that is wrong puts all others in doubt. */
   async #checkSample(): Promise<void> {
     for (const piece of this.#sample()) {
-      const isRight = await this.#isRightInParts(piece);
+      const isRight = await this.#check.isRightInParts(piece);
       if (isRight !== false || !this.#record.hasPiece(piece)) continue;
-      this.#log.warn('a piece on the disk is damaged: the whole title is checked', { path: this.#claim, piece });
+      this.#log.warn('a piece on the disk is damaged: the whole title is checked', { path: this.#claim.path, piece });
       return this.#checkVerified();
     }
-  }
-
-  /** Undefined when the store closes. Here and not in a thread, which for three pieces would cost more memory than all the rest of a transfer. */
-  async #isRightInParts(piece: PieceIndex): Promise<boolean | undefined> {
-    const { fromByte, toByte } = this.#range(piece);
-    const part = new Uint8Array(EXTENT_BYTES);
-    const hash = createHash('sha1');
-    try {
-      for (let at = fromByte; at < toByte; at += part.length) {
-        if (this.#closing.signal.aborted) return undefined;
-        const target = part.subarray(0, toByte - at);
-        await this.#disk.readInto(target, at);
-        hash.update(target);
-      }
-    } catch {
-      return false;
-    }
-    return sameBytes(hash.digest(), this.#expectedHash(piece));
   }
 
   #sample(): Set<PieceIndex> {
@@ -752,16 +628,16 @@ export class TitleStore {
   async #checkVerified(): Promise<void> {
     for (let piece = 0; piece < this.#title.pieceCount; piece++) {
       if (!this.#record.hasPiece(piece)) continue;
-      const isRight = await this.#isRightOnDisk(piece, this.#closing.signal);
+      const isRight = await this.#check.isRightOnDisk(piece);
       if (isRight === undefined) return;
-      if (!isRight) this.#suspect(piece, dataMissing(this.#claim, `piece ${piece} is damaged`));
+      if (!isRight) this.#suspect(piece, dataMissing(this.#claim.path, `piece ${piece} is damaged`));
     }
   }
 
   /** Resolves when no block of the piece is on its way; a write that failed was its caller's to hear of. */
   async #landed(piece: PieceIndex): Promise<void> {
     if (this.#flying.size === 0) return;
-    const { fromByte, toByte } = this.#range(piece);
+    const { fromByte, toByte } = rangeOf(this.#title, piece);
     const flights: Promise<void>[] = [];
     for (let at = fromByte; at < toByte; at += BLOCK_BYTES) {
       const flight = this.#flying.get(at);
@@ -782,10 +658,6 @@ export class TitleStore {
     return this.#disk.freeTail(index, Math.max(0, (piece + 1) * pieceLengthBytes - startBytes));
   }
 
-  #isMade(index: number): boolean {
-    return this.#layout === 'pieces' || (this.#record.file(index)?.isMade ?? false);
-  }
-
   #hasBlocks(piece: PieceIndex, offsetBytes: Bytes, lengthBytes: Bytes): boolean {
     const end = Math.ceil((offsetBytes + lengthBytes) / BLOCK_BYTES);
     for (let block = offsetBytes / BLOCK_BYTES; block < end; block++) if (!this.#record.hasBlock(piece, block)) return false;
@@ -797,23 +669,9 @@ export class TitleStore {
     invariant(piece >= 0 && piece < this.#title.pieceCount, 'A block is of a piece of the title.');
     invariant(offsetBytes % BLOCK_BYTES === 0 && lengthBytes > 0, 'A write begins where a block begins.');
     invariant(
-      end === this.#pieceBytes(piece) || (end % BLOCK_BYTES === 0 && end < this.#pieceBytes(piece)),
+      end === pieceSpanBytes(this.#title, piece) || (end % BLOCK_BYTES === 0 && end < pieceSpanBytes(this.#title, piece)),
       'A write ends where a block ends.',
     );
-  }
-
-  #range(piece: PieceIndex): { readonly fromByte: Bytes; readonly toByte: Bytes } {
-    const fromByte = piece * this.#title.pieceLengthBytes;
-    return { fromByte, toByte: fromByte + this.#pieceBytes(piece) };
-  }
-
-  #pieceBytes(piece: PieceIndex): Bytes {
-    const { pieceLengthBytes, totalBytes } = this.#title;
-    return Math.min(pieceLengthBytes, totalBytes - piece * pieceLengthBytes);
-  }
-
-  #expectedHash(piece: PieceIndex): Uint8Array {
-    return this.#title.pieceHashes.subarray(piece * 20, piece * 20 + 20);
   }
 }
 
@@ -825,10 +683,6 @@ function makeTitleFolder(folder: string): void {
     if (!(error instanceof ShoalError)) throw diskError(error, folder);
     throw error.cause === undefined ? collision(folder, 'is no folder, or lies below a file') : diskError(error.cause, folder);
   }
-}
-
-function closed(path: string): ShoalError {
-  return new ShoalError('TITLE_STORE_CLOSED', `${path}: the title is closed; open it again to use it.`, { path });
 }
 
 /** A timer that keeps no process alive. */
