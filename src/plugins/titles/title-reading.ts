@@ -36,8 +36,8 @@ const NEWS_BYTES: Bytes = 262_144;
 const NEWS_MS: Milliseconds = 50;
 /** A player that asks for nothing during so long takes nothing for now. */
 const IDLE_MS: Milliseconds = 500;
-/** A film of 4 Mbit/s. */
-const UNKNOWN_BYTES_PER_SECOND: BytesPerSecond = 512 * 1024;
+/** Of a player whose speed is unknown: a film of 4 Mbit/s. */
+export const UNKNOWN_BYTES_PER_SECOND: BytesPerSecond = 512 * 1024;
 
 export class TitleReading implements FileReading {
   readonly #title: ReadableTitle;

@@ -14,18 +14,20 @@ import { TitleStore } from '../../io/titles/title-store.js';
 import { Bitfield } from '../../kernel/bitfield.js';
 import type { Connection } from '../../kernel/connection.js';
 import { Malformed, ShoalError } from '../../kernel/errors.js';
-import { makeAddress, type PeerAddress } from '../../kernel/peer-address.js';
 import type { Log } from '../../kernel/ports.js';
 import type { Bytes, BytesPerSecond, InfoHash, Milliseconds, PieceIndex } from '../../kernel/units.js';
 import { piecesOfFile } from '../../vod/file-layout.js';
-import { formatMagnet, type MagnetLink, parseMagnet } from '../../vod/magnet-link.js';
+import { type MagnetLink, parseMagnet } from '../../vod/magnet-link.js';
 import { type Metainfo, parseInfo, parseTorrent, pieceSpanBytes, type TitleFile } from '../../vod/metainfo.js';
 import { numberedComponent } from '../../vod/safe-path.js';
 import type { TitleEvent } from '../../vod/title-protocol.js';
 import { encodeTorrent } from '../../vod/torrent-draft.js';
+import { linkTo, type OwnSources, ownSources, torrentTo, unique } from './own-sources.js';
+import { PieceWaiters } from './piece-waiters.js';
 import type { FileReading, PlayableFile, PlayableTitle } from './playable.js';
 import { type SoughtTitle, TitleDiscovery } from './title-discovery.js';
 import type { TitleEntry } from './title-entry.js';
+import { TitleReaders } from './title-readers.js';
 import { type ReadableTitle, type ReadingObservation, TitleReading } from './title-reading.js';
 import { TitleTransfer } from './title-transfer.js';
 import type { TitleState } from './title-view.js';
@@ -39,13 +41,8 @@ export interface TitleOverseer {
   changed(): void;
 }
 
-/** A reading after a pause shorter than this is a jump of the same player. */
-const JUMP_MS: Milliseconds = 10_000;
 /** While the disk is checked it is shown this often how far that has come. */
 const CHECK_SHOWN_MS: Milliseconds = 500;
-/** Of a reader whose speed is unknown: a film of 4 Mbit/s. */
-const UNKNOWN_BYTES_PER_SECOND: BytesPerSecond = 512 * 1024;
-
 /** Names tried for a title whose own is taken. */
 const NAMES_MAX_COUNT = 100;
 /** How the store puts it that nothing of a title can lie there. */
@@ -67,11 +64,9 @@ export class Title implements PlayableTitle {
   readonly #link: MagnetLink;
   /** Files that the link wants, when it does not want all. */
   #selection: ReadonlySet<number> | undefined;
-  readonly #waiting = new Map<PieceIndex, Set<() => void>>();
+  readonly #waiters = new PieceWaiters();
   readonly #early: { readonly connection: Connection; readonly info: PeerInfo }[] = [];
-  readonly #readings = new Set<TitleReading>();
-  /** How fast players went through each file, from the reading before. */
-  readonly #paces = new Map<number, BytesPerSecond>();
+  readonly #readers = new TitleReaders(() => systemClock.nowMs());
   readonly #overseer: TitleOverseer | undefined;
   #entry: TitleEntry;
   #state: TitleState = 'paused';
@@ -93,8 +88,6 @@ export class Title implements PlayableTitle {
   /** Something was missing when the exchange began. */
   #isDownload = false;
   #hasGivenEnough = false;
-  /** When a player last hung up. */
-  #readMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: TitlesContext, entry: TitleEntry, overseer?: TitleOverseer) {
     this.#overseer = overseer;
@@ -183,19 +176,12 @@ export class Title implements PlayableTitle {
 
   /** Players that read it now. */
   get readerCount(): number {
-    return this.#readings.size;
+    return this.#readers.count;
   }
 
   /** The link that brings others here: the torrent's trackers, this process's own, and its address. */
   get link(): string {
-    const isPrivate = this.#metainfo?.isPrivate === true;
-    return formatMagnet({
-      ...this.#link,
-      name: this.name === '' ? undefined : this.name,
-      trackers: unique([...this.#link.trackers, ...(this.#metainfo?.trackerTiers.flat() ?? []), ...this.#ownTrackers()]),
-      webSeeds: unique([...this.#link.webSeeds, ...(this.#metainfo?.webSeeds ?? []), ...this.#ownWebSeeds()]),
-      peers: isPrivate ? [] : [...this.#link.peers, ...this.#ownAddresses()],
-    });
+    return linkTo(this.#own, this.#link, this.#metainfo);
   }
 
   /** Bytes that are here and verified, of one file or of all. */
@@ -220,13 +206,7 @@ export class Title implements PlayableTitle {
     const kept = this.#context.shelf.torrent(this.infoHash);
     const metainfo = this.#metainfo;
     if (kept === undefined || metainfo === undefined || !this.#entry.published) return kept;
-    const { trackerTiers, webSeeds } = metainfo;
-    const added = this.#ownTrackers().filter((url) => !trackerTiers.flat().includes(url));
-    return encodeTorrent({
-      ...metainfo,
-      trackerTiers: added.length > 0 ? [...trackerTiers, added] : trackerTiers,
-      webSeeds: unique([...webSeeds, ...this.#ownWebSeeds()]),
-    });
+    return torrentTo(this.#own, metainfo);
   }
 
   /** Goes to work. Resolves when it is under way; failures are in `state` and `error`. */
@@ -249,7 +229,7 @@ export class Title implements PlayableTitle {
     this.#looking = this.#settledStore(metainfo, opening.signal)
       .then(() => {
         this.#recount();
-        this.#wakeAll();
+        this.#waiters.wakeAll();
       })
       // Whoever resumes it is told.
       .catch((error) => this.#log.debug('a paused title cannot be looked at', { reason: String(error) }))
@@ -274,8 +254,8 @@ export class Title implements PlayableTitle {
     this.#isStopped = true;
     await this.#leave();
     this.#entry = entry;
-    for (const reading of this.#readings) reading.close();
-    this.#wakeAll();
+    this.#readers.closeAll();
+    this.#waiters.wakeAll();
     await this.#store?.close();
     this.#store = undefined;
   }
@@ -286,8 +266,8 @@ export class Title implements PlayableTitle {
     this.#state = 'failed';
     this.#error = 'The title has been removed.';
     // Players hear of it at once, whatever time trackers take for a goodbye.
-    for (const reading of this.#readings) reading.close();
-    this.#wakeAll();
+    this.#readers.closeAll();
+    this.#waiters.wakeAll();
     await left;
     const store = this.#store;
     this.#store = undefined;
@@ -318,46 +298,32 @@ export class Title implements PlayableTitle {
     await left;
     if (opening.signal.aborted) return;
     // What had given enough gives no more; but what was damaged of it, or somebody waits for, is fetched.
-    const rests = (): boolean => before === 'idle' && (this.#isComplete || (!wasComplete && this.#readings.size === 0));
+    const rests = (): boolean => before === 'idle' && (this.#isComplete || (!wasComplete && this.#readers.count === 0));
     await this.#open(metainfo, { isThorough: true, rests });
   }
 
   open(file: TitleFile, fromByte: Bytes, toByte: Bytes): FileReading {
-    const { nowMs } = systemClock;
-    const isFirst = this.#readings.size === 0 && nowMs() - this.#readMs > JUMP_MS;
-    const known = this.#paces.get(file.index) ?? 0;
-    const reading = new TitleReading(this.#readable(isFirst), file.offsetBytes + fromByte, file.offsetBytes + toByte, known);
-    this.#readings.add(reading);
+    const readable = this.#readable(this.#readers.isQuiet);
+    const reading = this.#readers.open(readable, file, fromByte, toByte, () => {
+      if (this.#hasGivenEnough && this.#readers.count === 0 && this.#transfer) this.#rest();
+    });
     this.#entry = { ...this.#entry, usedAt: new Date().toISOString() };
     // What was given up to make room comes back only from the swarm.
     if (this.#state === 'idle' && !this.isComplete) void this.resume();
     this.#overseer?.changed();
-    return {
-      next: (maxBytes) => reading.next(maxBytes),
-      close: () => {
-        this.#readMs = nowMs();
-        if (reading.bytesPerSecond > 0) this.#paces.set(file.index, reading.bytesPerSecond);
-        this.#readings.delete(reading);
-        reading.close();
-        if (this.#hasGivenEnough && this.#readings.size === 0 && this.#transfer) this.#rest();
-      },
-    };
+    return reading;
   }
 
   /** How its players do, for the budget over all titles. */
   get playing(): { readonly bytesPerSecond: BytesPerSecond; readonly bufferMs: Milliseconds } {
-    const readings = [...this.#readings];
-    return {
-      bytesPerSecond: readings.reduce((sum, reading) => sum + (reading.bytesPerSecond || UNKNOWN_BYTES_PER_SECOND), 0),
-      bufferMs: Math.min(Number.POSITIVE_INFINITY, ...readings.map(({ bufferMs }) => bufferMs)),
-    };
+    return this.#readers.playing;
   }
 
   /** Pieces that nobody here waits for, the most dispensable first. */
   dispensable(count: number): readonly PieceIndex[] {
     if (this.#transfer) return this.#transfer.session.dispensable(count);
     const pieces: PieceIndex[] = [];
-    if (this.#readings.size > 0 || this.#state === 'checking') return pieces;
+    if (this.#readers.count > 0 || this.#state === 'checking') return pieces;
     for (let piece = 0; piece < (this.#metainfo?.pieceCount ?? 0) && pieces.length < count; piece++)
       if (this.#have?.has(piece)) pieces.push(piece);
     return pieces;
@@ -417,26 +383,7 @@ export class Title implements PlayableTitle {
   #whenPiece(piece: PieceIndex, signal: AbortSignal): Promise<void> {
     if (this.#state === 'failed' || this.#isStopped)
       return Promise.reject(new ShoalError('TITLE_GONE', this.error ?? 'The title cannot be read.'));
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        this.#waiting.get(piece)?.delete(wake);
-        signal.removeEventListener('abort', wake);
-        resolve();
-      };
-      const waiting = this.#waiting.get(piece) ?? new Set();
-      this.#waiting.set(piece, waiting.add(wake));
-      signal.addEventListener('abort', wake, { once: true });
-    });
-  }
-
-  #wake(piece: PieceIndex): void {
-    const waiting = this.#waiting.get(piece);
-    this.#waiting.delete(piece);
-    for (const wake of waiting ?? []) wake();
-  }
-
-  #wakeAll(): void {
-    for (const piece of [...this.#waiting.keys()]) this.#wake(piece);
+    return this.#waiters.wait(piece, signal);
   }
 
   /** The torrent as it was kept. */
@@ -481,7 +428,7 @@ export class Title implements PlayableTitle {
       const isResting = rests();
       if (!this.#entry.paused && !isResting) return this.#begin(metainfo, store);
       this.#state = this.#entry.paused ? 'paused' : 'idle';
-      this.#wakeAll();
+      this.#waiters.wakeAll();
     } catch (error) {
       if (opening.signal.aborted) return;
       const isGone = this.#entry.published && error instanceof ShoalError && GONE_CODES.includes(error.code);
@@ -513,7 +460,7 @@ export class Title implements PlayableTitle {
     return () => {
       if (systemClock.nowMs() - shownMs < CHECK_SHOWN_MS) return;
       this.#recount();
-      this.#wakeAll();
+      this.#waiters.wakeAll();
       shownMs = systemClock.nowMs();
     };
   }
@@ -583,8 +530,8 @@ export class Title implements PlayableTitle {
     if (this.#entry.published) this.#context.onTitle(this.infoHash);
     for (const { connection, info } of this.#early.splice(0)) this.#transfer.add(connection, info);
     this.#select(metainfo);
-    for (const reading of this.#readings) reading.tellAgain();
-    this.#wakeAll();
+    this.#readers.tellAgain();
+    this.#waiters.wakeAll();
     this.#limitSeeding();
   }
 
@@ -638,7 +585,7 @@ export class Title implements PlayableTitle {
       infoHash: this.infoHash,
       link: this.#link,
       log: this.#log,
-      ownTrackers: this.#ownTrackers(),
+      ownTrackers: this.#own.trackers,
       transferred: () => this.entry,
       leftBytes: () => (this.#metainfo && this.#have ? this.#metainfo.totalBytes - this.haveBytes() : undefined),
       wantsPeers: () => !this.#isComplete && (this.#swarm?.connectionCount ?? 0) < 4,
@@ -647,26 +594,8 @@ export class Title implements PlayableTitle {
     };
   }
 
-  /** What is published here is told to our own tracker and the configured ones; of what came from elsewhere its own trackers know. */
-  #ownTrackers(): readonly string[] {
-    const isElsewhere = this.#metainfo?.isPrivate === true && this.#metainfo.trackerTiers.length > 0;
-    // A private title belongs to the trackers that were named for it.
-    return this.#entry.published && !isElsewhere ? this.#context.trackers : [];
-  }
-
-  /** Below it lie the files, as every web seed has them. */
-  #ownWebSeeds(): readonly string[] {
-    const { seedBase } = this.#context;
-    return seedBase !== null && this.#entry.published && this.#entry.publicSeed ? [`${seedBase}${this.infoHash}/`] : [];
-  }
-
-  /** Where whoever has the link finds what is published here, even without a tracker. */
-  #ownAddresses(): readonly PeerAddress[] {
-    if (!this.#entry.published) return [];
-    return this.#context.peerAddresses.flatMap((text) => {
-      const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(text) ?? [];
-      return makeAddress(host, Number(port)) ?? [];
-    });
+  get #own(): OwnSources {
+    return ownSources(this.#context, this.#entry, this.#metainfo);
   }
 
   #onConnection(connection: Connection, info: PeerInfo): void {
@@ -693,7 +622,7 @@ export class Title implements PlayableTitle {
 
   #onPiece(piece: PieceIndex): void {
     this.#have?.add(piece);
-    this.#wake(piece);
+    this.#waiters.wake(piece);
   }
 
   #onEvent(event: TitleEvent): void {
@@ -702,7 +631,7 @@ export class Title implements PlayableTitle {
     if (event.kind === 'seeding-done') {
       this.#hasGivenEnough = true;
       // A player may yet want what had to give way.
-      if (this.#isComplete || this.#readings.size === 0) this.#rest();
+      if (this.#isComplete || this.#readers.count === 0) this.#rest();
     }
   }
 
@@ -743,7 +672,7 @@ export class Title implements PlayableTitle {
     this.#state = 'failed';
     this.#error = error instanceof Error ? error.message : String(error);
     this.#log.warn('a title cannot go on', { reason: this.#error });
-    this.#wakeAll();
+    this.#waiters.wakeAll();
     void this.#leave();
     // Resumed, it looks at the files as they are then.
     if (this.#entry.published) {
@@ -772,8 +701,4 @@ export class Title implements PlayableTitle {
     });
     await store?.remove({ withData: true });
   }
-}
-
-function unique(texts: readonly string[]): string[] {
-  return [...new Set(texts)];
 }
