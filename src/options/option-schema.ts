@@ -167,6 +167,14 @@ export function whole(least: number, most: number) {
     .meta({ expected: `${least} to ${most}` });
 }
 
+/** A whole number, or a word that stands for none. */
+export function wholeOr<const Word extends string>(least: number, most: number, word: Word) {
+  const expected = `${least} to ${most}, or "${word}"`;
+  const error = `expected a whole number, ${expected}`;
+  const number = z.number({ error }).min(least, { error }).max(most, { error }).refine(Number.isInteger, { error });
+  return z.union([number, z.literal(word)], { error }).meta({ expected });
+}
+
 export function text(least: number, most: number) {
   const expected = `${least} to ${most} characters`;
   const error = `expected ${expected}`;

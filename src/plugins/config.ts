@@ -26,6 +26,7 @@ import {
   text,
   valueAt,
   whole,
+  wholeOr,
   z,
 } from '../options/option-schema.js';
 
@@ -120,7 +121,7 @@ const schema = z.strictObject({
       tickMs: whole(10, 1000),
       mapPeriodMs: whole(200, 4_000),
       haveBatchMs: whole(0, 1000),
-      hedge: whole(1, 8),
+      hedge: wholeOr(1, 8, 'all'),
       waitMinMs: whole(20, 5000),
       waitMaxMs: whole(100, 30_000),
       mode: oneOf('low-delay', 'balanced', 'robust'),

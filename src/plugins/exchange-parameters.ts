@@ -20,6 +20,7 @@ const LOBBY_PLACES = 4;
 export function exchangeParameters({ live: { mode, ...live }, swarm }: Pick<ShoalConfig, 'live' | 'swarm'>): LiveParameters {
   return {
     ...live,
+    hedge: live.hedge === 'all' ? Number.POSITIVE_INFINITY : live.hedge,
     maxNeighbours: Math.min(live.maxNeighbours, placesOf(swarm)),
     maxViewers: Math.min(live.maxViewers, placesOf(swarm)),
     startLagMs: startLagOf(mode),

@@ -102,7 +102,7 @@ class LiveRun {
       giveUpMs: GIVE_UP_MS,
       targetNeighbours: viewers.neighbours,
       maxViewers: viewers.publisherNeighbours,
-      ...scenario.exchange,
+      ...parametersOf(scenario.exchange),
     };
     this.#watch = new PieceWatch({
       pieceBytes: this.#parameters.pieceBytes,
@@ -433,4 +433,8 @@ class LiveRun {
 
 function totalOf(dues: readonly Readonly<Dues>[], key: keyof Dues): number {
   return dues.reduce((sum, dues) => sum + dues[key], 0);
+}
+
+function parametersOf(exchange: LiveScenario['exchange']): Partial<LiveParameters> {
+  return Object.fromEntries(Object.entries(exchange).map(([name, value]) => [name, value === 'all' ? Number.POSITIVE_INFINITY : value]));
 }

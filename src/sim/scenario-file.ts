@@ -180,8 +180,11 @@ const live = z.strictObject({
   exchange: z
     .partialRecord(
       z.enum(EXCHANGE_KEYS, { error: `expected any of ${EXCHANGE_KEYS.join(', ')}` }),
-      z.coerce.number({ error: 'expected a number' }),
+      z.union([z.coerce.number(), z.literal('all')], { error: 'expected a number' }),
     )
+    .refine((options) => Object.entries(options).every(([key, value]) => value !== 'all' || key === 'hedge'), {
+      error: 'expected a number; only hedge may be "all"',
+    })
     .meta({ expected: `any of ${EXCHANGE_KEYS.join(', ')}` }),
 });
 

@@ -108,7 +108,7 @@ export interface LiveScenario extends CommonScenario<LiveFaults> {
   };
   readonly player: { readonly bufferMs: number };
   /** Options of the exchange (`live.*` of the configuration) that differ from those in force. */
-  readonly exchange: Readonly<Record<string, number>>;
+  readonly exchange: Readonly<Record<string, number | 'all'>>;
 }
 
 export type Scenario = VodScenario | LiveScenario;

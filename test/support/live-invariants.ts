@@ -1,8 +1,8 @@
 /**
  * The oracle of a simulated swarm: checked after every step of every honest peer, from what goes in and out of its core alone.
  *
- * Ids as in the algorithm sheet, section 8: L1 (maps tell the truth), L2 (order), L3 (one-shot timeout), L4 (requests and timers), L5 (holes),
- * L7 (waits and starts), B1 (upload limit), B2 (only what is held).
+ * Ids as in the algorithm sheet, section 8: L1 (maps tell the truth, and what is gone stays gone), L2 (order), L3 (both timeouts), L4 (requests and timers),
+ * L5 (holes), L7 (waits, starts and jumps), B1 (upload limit), B2 (only what is held).
  */
 import * as assert from 'uvu/assert';
 import { sameBytes } from '../../src/kernel/bytes.js';
@@ -30,11 +30,14 @@ class Watched {
   readonly announced = new Set<WindowNumber>();
   /** Requests out, by piece: whom. */
   readonly asked = new Map<string, Set<ConnectionId>>();
-  /** Requests sent for a piece since it was last free to be asked for. */
-  readonly askedInEpoch = new Map<string, number>();
+  /** Whom a piece was asked of since it was last free to be asked for. */
+  readonly askedInEpoch = new Map<string, Set<ConnectionId>>();
   readonly timers = new Set<string>();
   readonly uploads: { readonly atMs: number; readonly sizeBytes: number }[] = [];
   lastNumber: WindowNumber | undefined;
+  /** The first window it still has, as it last said. */
+  tail: WindowNumber = 0;
+  secondStageMs = Number.NEGATIVE_INFINITY;
   /** Up to here the last reported gap reaches. */
   skippedTo: WindowNumber = -1;
 }
@@ -114,7 +117,7 @@ export class LiveInvariants {
       case 'map':
         for (const { number, held } of message.windows)
           this.#checkClaim(step, number, (piece) => held === null || held.has(piece), watched);
-        return;
+        return this.#checkTail(step, message.tail ?? watched.tail, watched);
       case 'have': {
         const { window, pieces } = message;
         return this.#checkClaim(step, window, (piece) => pieces.length === 0 || pieces.includes(piece), watched);
@@ -133,6 +136,11 @@ export class LiveInvariants {
     }
   }
 
+  #checkTail({ peer }: LiveStep, tail: WindowNumber, watched: Watched): void {
+    assert.ok(tail >= watched.tail, `L1: ${peer.name} has window ${tail} again, and had none below ${watched.tail}`);
+    watched.tail = tail;
+  }
+
   #checkClaim({ peer }: LiveStep, number: number, claims: (piece: number) => boolean, watched: Watched): void {
     const pieceCount = this.#pieces.get(number)?.length ?? 0;
     for (let piece = 0; piece < pieceCount; piece++)
@@ -145,12 +153,12 @@ export class LiveInvariants {
       assert.not(watched.held.has(key) && this.#isDelivered(watched, request.window), `L2: ${peer.name} asks for ${key} again`);
       const peers = watched.asked.get(key) ?? new Set();
       watched.asked.set(key, peers.add(to));
-      const count = (watched.askedInEpoch.get(key) ?? 0) + 1;
-      watched.askedInEpoch.set(key, count);
       const { hedge } = this.#options.parameters;
       assert.ok(peers.size <= 1 + hedge, `L4: ${peer.name} has asked ${peers.size} neighbours for ${key}`);
-      // One original, which may be moved from each bad neighbour to a better one, and one hedge.
-      assert.ok(count <= 1 + hedge + watched.announced.size, `L3: ${peer.name} has asked ${count} times for ${key}`);
+      // The original, and the others once; a request that is moved to somebody better begins anew.
+      const inEpoch = watched.askedInEpoch.get(key) ?? new Set();
+      assert.not(inEpoch.has(to), `L3: ${peer.name} asks ${to} for ${key} again`);
+      watched.askedInEpoch.set(key, inEpoch.add(to));
     }
   }
 
@@ -176,11 +184,17 @@ export class LiveInvariants {
     assert.ok(sentBytes <= limit + burstBytes + parameters.pieceBytes, `B1: ${peer.name} sends ${sentBytes} bytes in a second`);
   }
 
-  #checkEvent({ peer }: LiveStep, effect: LiveEffect & { kind: 'emit' }, watched: Watched): void {
+  #checkEvent({ peer, nowMs }: LiveStep, effect: LiveEffect & { kind: 'emit' }, watched: Watched): void {
     const { event } = effect;
     if (event.kind === 'skipped') {
       assert.ok(event.to > event.from, `L2: ${peer.name} skips from ${event.from} to ${event.to}`);
+      assert.ok(watched.announced.has(event.to), `L7: ${peer.name} jumps to ${event.to}, which nobody has`);
       watched.skippedTo = event.to;
+    }
+    if (event.kind === 'second-stage') {
+      const sinceMs = nowMs - watched.secondStageMs;
+      assert.ok(sinceMs >= this.#options.parameters.secondStageMs, `L3: ${peer.name} looks for others again after ${sinceMs} ms`);
+      watched.secondStageMs = nowMs;
     }
     if (event.kind !== 'window') return;
     const { number } = event.manifest;

@@ -55,6 +55,8 @@ export class Delivery {
   readonly #lineage: Lineage;
   /** The first window that a jump leaves out. */
   #gapFrom: WindowNumber | undefined;
+  /** When what was played was last left for something ahead. */
+  #jumpedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #firstMapMs: Milliseconds | undefined;
   #firstWholeMs: Milliseconds | undefined;
   windowsDelivered = 0;
@@ -234,6 +236,8 @@ export class Delivery {
     const lateMs = this.#playout.lastDelivered ? nowMs - this.#playout.deadlineMs(next, nowMs) : blockedMs;
     const unobtainable = blockedMs > UNOBTAINABLE_MS && this.#context.neighbours.size > 0 && !this.#obtainable(next);
     if (!unobtainable && !(blockedMs > parameters.giveUpMs && lateMs > parameters.giveUpMs)) return;
+    // One jump in this time, as of all that the second stage does: whoever jumps again at once jumps on hearsay, and may only be further away.
+    if (nowMs - this.#jumpedMs < parameters.secondStageMs) return;
     const target = this.#nextStart(next);
     if (target !== undefined) this.#skipTo(next, target);
   }
@@ -313,7 +317,10 @@ export class Delivery {
     this.#playout.moveTo(to);
     this.#requester.abandonBelow(to);
     // While nothing has been played, nothing is missing in what was.
-    if (this.#playout.lastDelivered) this.#gapFrom ??= from;
+    if (this.#playout.lastDelivered) {
+      this.#gapFrom ??= from;
+      this.#jumpedMs = this.#context.nowMs;
+    }
     this.#context.deliverDue = true;
   }
 }

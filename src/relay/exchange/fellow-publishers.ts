@@ -14,6 +14,7 @@ const ALIVE_MARGIN_MS: Milliseconds = 700;
 /** Who has not shown the window before this one is left out: it is frozen, or too far behind to be of help. */
 const BEHIND_WINDOWS_MAX = 1;
 
+/** Of the moving average of how much later than we another publisher has a window; as of throughput. */
 const LAG_GAIN = 1 / 4;
 
 /** One publisher's part in a window. */

@@ -34,7 +34,7 @@ export interface LiveParameters {
   readonly mapPeriodMs: Milliseconds;
   /** Announcements to one neighbour are gathered this long. */
   readonly haveBatchMs: Milliseconds;
-  /** How many other holders are asked when a request runs into the one-shot timeout; `Infinity` asks all, as CoolFish did. */
+  /** How many other holders are asked when a request runs into the one-shot timeout; `Infinity` asks all, as CoolFish did (`all` in a configuration). */
   readonly hedge: number;
   /** Bounds of the wait for one piece. */
   readonly waitMinMs: Milliseconds;

@@ -285,7 +285,7 @@ export class Neighbour {
 
   /** What it has been sent, older bytes counting less and less. */
   servedOfLate(nowMs: Milliseconds): Bytes {
-    return this.#servedBytes * 2 ** ((this.#servedMs - nowMs) / SERVED_HALF_LIFE_MS);
+    return this.#servedBytes * remaining((nowMs - this.#servedMs) / SERVED_HALF_LIFE_MS);
   }
 
   /** It has told of nothing that it holds for so long, although it has been sent something. */
@@ -311,6 +311,14 @@ export class Neighbour {
     for (const number of this.news) if (number < tail) this.news.delete(number);
     for (const number of this.detailed.keys()) if (number < tail) this.detailed.delete(number);
   }
+}
+
+/** What is left after so many half-lives: halved with each, and on a straight line between. A power would not be the same number on every machine. */
+function remaining(halfLives: number): number {
+  const whole = Math.floor(halfLives);
+  let share = 1 - (halfLives - whole) / 2;
+  for (let passed = 0; passed < whole && share > 0; passed++) share /= 2;
+  return share;
 }
 
 function workOf(message: LiveMessage): number {

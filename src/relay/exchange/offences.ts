@@ -15,6 +15,7 @@ import type { ExchangeContext } from './exchange-context.js';
 import { type Manifest, WINDOW_DOMAIN } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 
+/** One may be somebody's clock, or a delegation that ended a moment ago. */
 const OFFENCES_MAX = 2;
 /** By how much clocks of honest machines may differ. */
 export const CLOCK_SKEW_MS: Milliseconds = 5 * 60 * 1000;

@@ -1,9 +1,9 @@
 /**
  * What one neighbour's past says about its next answer: when a piece will come, and how long to wait for it.
  *
- * Round trip and its variation as in RFC 6298 (gains 1/8 and 1/4), throughput while busy and the error of our own predictions as moving
- * averages with gain 1/4, and a penalty that doubles on a timeout and halves on an answer (algorithm sheet 5.4). Request and answer
- * name the same piece, so a sample is never ambiguous and Karn's rule is not needed.
+ * The round trip as in RFC 6298 (gain 1/8), throughput while busy and the error of our own predictions as moving averages with gain 1/4, and a penalty that
+ * doubles on a timeout and halves on an answer (algorithm sheet 5.4). The error of the predictions stands where RFC 6298 has the variation of the round trip: it holds
+ * that as well. Request and answer name the same piece, so a sample is never ambiguous and Karn's rule is not needed.
  */
 import type { Bytes, Milliseconds } from '../../kernel/units.js';
 
@@ -11,12 +11,13 @@ import type { Bytes, Milliseconds } from '../../kernel/units.js';
 const INITIAL_ROUND_TRIP_MS = 120;
 /** Before the first answer: 2 Mbit/s. */
 const INITIAL_BYTES_PER_MS = 256;
+/** Of the slowest neighbour that is worth a prediction: 32 kbit/s. */
 const BYTES_PER_MS_MIN = 4;
+/** Three timeouts in a row: whoever fails longer is let go for that, and one answer brings it back half of the way. */
 const PENALTY_MAX = 8;
 
 export class WaitTime {
   #roundTripMs: Milliseconds = INITIAL_ROUND_TRIP_MS;
-  #roundTripVariationMs: Milliseconds = INITIAL_ROUND_TRIP_MS / 2;
   #bytesPerMs = INITIAL_BYTES_PER_MS;
   #deviationMs: Milliseconds = INITIAL_ROUND_TRIP_MS / 2;
   #penalty = 1;
@@ -91,12 +92,6 @@ export class WaitTime {
   }
 
   #sampleRoundTrip(sampleMs: Milliseconds): void {
-    if (this.#answers === 0) {
-      this.#roundTripMs = sampleMs;
-      this.#roundTripVariationMs = sampleMs / 2;
-      return;
-    }
-    this.#roundTripVariationMs += (Math.abs(sampleMs - this.#roundTripMs) - this.#roundTripVariationMs) / 4;
-    this.#roundTripMs += (sampleMs - this.#roundTripMs) / 8;
+    this.#roundTripMs += (sampleMs - this.#roundTripMs) * (this.#answers === 0 ? 1 : 1 / 8);
   }
 }

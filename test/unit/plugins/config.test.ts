@@ -83,8 +83,8 @@ test('a value out of range is refused with the range', () => {
 test('a value of the wrong kind is refused, whatever the kind', () => {
   const cases: [unknown, string][] = [
     [{ relay: 5 }, 'relay: expected a group of options in braces, got 5'],
-    [{ live: { hedge: '2' } }, 'live.hedge: expected a whole number, 1 to 8, got "2"'],
-    [{ live: { hedge: 1.5 } }, 'live.hedge: expected a whole number, 1 to 8, got 1.5'],
+    [{ live: { hedge: '2' } }, 'live.hedge: expected a whole number, 1 to 8, or "all", got "2"'],
+    [{ live: { hedge: 1.5 } }, 'live.hedge: expected a whole number, 1 to 8, or "all", got 1.5'],
     [{ station: { testCard: 1 } }, 'station.testCard: expected true or false, got 1'],
     [{ log: { level: 'loud' } }, 'log.level: expected "debug", "info", "warn", "error" or "silent", got "loud"'],
     [{ tracker: { announce: 'http://a' } }, 'tracker.announce: expected a list of URLs, got "http://a"'],
@@ -160,7 +160,7 @@ test('words from outside are read in the kind of the option', () => {
 
 test('a word that does not fit is refused as it was written', () => {
   for (const word of ['', ' ', 'abc', 'Infinity', 'NaN']) {
-    assert.match(refusal({ settings: [`live.hedge=${word}`] }).message, 'live.hedge: expected a whole number, 1 to 8, got ');
+    assert.match(refusal({ settings: [`live.hedge=${word}`] }).message, 'live.hedge: expected a whole number, 1 to 8, or "all", got ');
   }
   assert.match(refusal({ settings: ['station.testCard=yes'] }).message, 'expected true or false, got "yes"');
   assert.match(refusal({ settings: ['station.channels=[{'] }).message, 'expected a list of channels, got "[{"');

@@ -14,6 +14,10 @@ test('what the configuration says of the exchange is what the exchange is given'
   assert.ok(Object.values(rest).every((value) => typeof value === 'number'));
 });
 
+test('all other holders may be asked when a request is late', () => {
+  assert.is(exchangeParameters(resolveConfig({ defaults, settings: ['live.hedge=all'] }).config).hedge, Number.POSITIVE_INFINITY);
+});
+
 test('some of all connections stay free for those who come to be told of others', () => {
   const limitsOf = (maxConnections: number): readonly number[] => {
     const { maxNeighbours, maxViewers } = exchangeParameters(

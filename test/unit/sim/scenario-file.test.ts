@@ -79,6 +79,12 @@ test('what is wrong is told with the file, the line, and what would be right', (
   assert.throws(() => resolve({ kind: 'vod' }, {}, ['viewers.count=many']), /--set: viewers\.count: expected/);
 });
 
+test('all holders may be asked when a request is late, and no other option of the exchange takes a word', () => {
+  const [world] = resolve({ kind: 'live', exchange: { hedge: 'all', tickMs: 50 } }).variants;
+  assert.equal(world?.scenario.kind === 'live' && world.scenario.exchange, { hedge: 'all', tickMs: 50 });
+  assert.throws(() => resolve({ kind: 'live', exchange: { tickMs: 'all' } }), 'expected a number; only hedge may be "all"');
+});
+
 test('a scenario that there is not is answered with the nearest one', () => {
   assert.throws(() => loadScenario('vod-random-seek', []), /no scenario is called "vod-random-seek"; the nearest is "vod-random-seeks"/);
 });

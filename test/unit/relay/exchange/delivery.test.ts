@@ -166,6 +166,21 @@ test('what nobody holds any more is jumped over once somebody else could have be
   assert.is(delivery.windowsSkipped, 3);
 });
 
+test('whoever has jumped does not jump again for as long as the second stage rests', () => {
+  const { context, claim, wait, playout, delivery } = blocked();
+  for (const id of ['x', 'y']) claim(id, range(11, 14));
+  wait(2_700);
+  hold(context, makeWindow(12));
+  delivery.deliver();
+  const jumpedMs = context.nowMs;
+  for (const id of ['x', 'y']) claim(id, range(15, 22));
+  wait(PARAMETERS.secondStageMs - 1_000);
+  assert.is(playout.next, 13);
+  wait(1_000);
+  assert.is(playout.next, 20);
+  assert.ok(context.nowMs - jumpedMs >= PARAMETERS.secondStageMs - 200);
+});
+
 test('what somebody says it holds is waited for as long as the limit says', () => {
   const { wait, playout } = blocked();
   wait(PARAMETERS.giveUpMs);

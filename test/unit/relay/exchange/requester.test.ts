@@ -85,6 +85,16 @@ test('an answer settles the books and calls off whoever else was asked', () => {
   assert.equal(requester.onAnswer(x, 4, 0, PIECE_BYTES), { awaited: false, asked: false });
 });
 
+test('with a hedge of all the one-shot timeout asks every other holder', () => {
+  const { context, requester, holder } = setUp({ ...PARAMETERS, hedge: Number.POSITIVE_INFINITY });
+  holder('x', [0]);
+  requester.plan();
+  context.takeEffects();
+  for (const id of ['a', 'b', 'c', 'd', 'e']) holder(id, [0]);
+  requester.onTimeout(4, 0);
+  assert.is(sentOf(context.takeEffects(), 'request').length, 5);
+});
+
 test('the one-shot timeout asks the best two others, once; after a second wait the piece is free again', () => {
   const { context, requester, holder } = setUp();
   holder('x', [0]);
