@@ -5,15 +5,17 @@
  * `node scripts/bundle.mjs`, after the compiler. Some packages stay where they are, and are loaded from there.
  */
 import { spawnSync } from 'node:child_process';
-import { renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const FROM = join(ROOT, 'dist', 'src');
 const TO = join(ROOT, 'dist', 'program');
-/** In its place only once it is whole. */
-const NEW = `${TO}.new`;
+/** In its place only once it is whole; of each build its own. */
+const NEW = `${TO}.${process.pid}.new`;
+const WARM_UP_MS = 30_000;
 
 /** The command line. */
 const PROGRAM = 'main.js';
@@ -35,16 +37,21 @@ const COMMON = [
   '--log-level=warning',
 ];
 
-rmSync(NEW, { recursive: true, force: true });
+/** The warm-up is the same whoever builds: neither options of the program nor of Node come from outside. */
+const QUIET_ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SHOAL_|NODE_)/i.test(name)));
+
+process.on('exit', () => rmSync(NEW, { recursive: true, force: true }));
+const main = join(NEW, 'main.cjs');
 // One function, because code is kept by script (bin/bundle.mjs); what is loaded on first use is in it as well, and runs then.
 bundle([
   join(FROM, PROGRAM),
-  `--outfile=${join(NEW, 'main.cjs')}`,
+  `--outfile=${main}`,
   '--format=cjs',
   '--define:import.meta.url=moduleUrl',
-  "--banner:js=(function (require, module, path) { const moduleUrl = require('node:url').pathToFileURL(path).href;",
+  "--banner:js=(function (require, module, path) { 'use strict'; const moduleUrl = require('node:url').pathToFileURL(path).href;",
   '--footer:js=})',
 ]);
+finish(main);
 bundle([
   ...THREADS.map((path) => join(FROM, path)),
   `--outdir=${NEW}`,
@@ -54,20 +61,38 @@ bundle([
   '--format=esm',
   `--banner:js=${REQUIRE}`,
 ]);
-run(process.execPath, [join(ROOT, 'scripts', 'warm-up.mjs'), join(NEW, 'main.cjs')], 'pipe');
-rmSync(TO, { recursive: true, force: true });
-renameSync(NEW, TO);
+run(process.execPath, [join(ROOT, 'scripts', 'warm-up.mjs'), main], { env: QUIET_ENVIRONMENT, timeout: WARM_UP_MS, killSignal: 'SIGKILL' });
+putInPlace();
+
+/** The bundler leaves letters beyond ASCII in patterns and comments, where they may be escaped as well; and the text says which it is. */
+function finish(path) {
+  const text = readFileSync(path, 'utf8').replace(/[^\0-\x7f]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const build = createHash('sha1').update(text).digest('hex');
+  writeFileSync(path, `/* build ${build} */${text}`);
+}
+
+/** Another build may put its own there at the same time; either is as good. */
+function putInPlace() {
+  for (let tries = 1; ; tries++) {
+    rmSync(TO, { recursive: true, force: true });
+    try {
+      return renameSync(NEW, TO);
+    } catch (error) {
+      if (tries === 3) throw error;
+    }
+  }
+}
 
 function bundle(words) {
   // As a program, which ends with its work: as a library esbuild leaves a process behind for a moment.
-  run(join(ROOT, 'node_modules', '.bin', 'esbuild'), [...words, ...COMMON]);
+  // Where npm ran no scripts of packages it is a script itself, which looks for Node.
+  const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
+  run(join(ROOT, 'node_modules', '.bin', 'esbuild'), [...words, ...COMMON], { env: { ...process.env, PATH } });
 }
 
-function run(command, words, stdio = 'inherit') {
-  // Where npm ran no scripts of packages esbuild is a script itself, which looks for Node.
-  const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
-  const { status, stderr, error } = spawnSync(command, words, { stdio, env: { ...process.env, PATH } });
+function run(command, words, options) {
+  const { status, signal, error } = spawnSync(command, words, { stdio: ['ignore', 'ignore', 'inherit'], ...options });
   if (status === 0) return;
-  process.stderr.write(`${stderr ?? ''}bundle: ${error?.message ?? `${command} ends with ${status}`}\n`);
+  process.stderr.write(`bundle: ${error?.message ?? `${command} ends with ${status ?? signal}`}\n`);
   process.exit(status ?? 1);
 }

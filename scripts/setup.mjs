@@ -167,6 +167,8 @@ async function build() {
 
 function sourcesFingerprint() {
   const hash = createHash('sha256');
+  // What was compiled ahead is of use to the Node that did it.
+  hash.update(`${process.version}\n`);
   for (const input of BUILD_INPUTS) for (const path of filesUnder(join(ROOT, input))) hash.update(`${path} ${describe(path)}\n`);
   return hash.digest('hex');
 }

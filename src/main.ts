@@ -197,7 +197,15 @@ common(config.command('show'))
   .description('print the configuration as it is in force')
   .action((options: CommonOptions) => showConfig(loadConfig(options).config));
 
-program.parseAsync(argv).catch(fail);
+// Of a command that never comes to its end, as Node itself has it.
+const UNSETTLED = 13;
+process.exitCode = UNSETTLED;
+program
+  .parseAsync(argv)
+  .catch(fail)
+  .finally(() => {
+    if (process.exitCode === UNSETTLED) process.exitCode = undefined;
+  });
 
 function common(command: Command): Command {
   return command

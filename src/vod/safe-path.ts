@@ -24,7 +24,7 @@ const NUMBER_BYTES_MAX = 10;
 const STAND_IN = '_';
 /** Separators, control characters, lone surrogates, line separators, and the controls of direction (Unicode TR 9). */
 const UNSAFE_CHARACTERS = /[/\\\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
-const DEVICE_NAME = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)/i;
+const DEVICE_NAME = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\.|$)/i;
 
 const utf8 = new TextEncoder();
 const lenientUtf8 = new TextDecoder();

@@ -1,6 +1,17 @@
 /** The scripts around the code, run in a small tree of their own: set-up on machines that lack this or that, and the test runner's verdicts. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -95,7 +106,7 @@ test('what is built is one bundle, which the command runs unless the compiler ha
   assert.is(shoal().stdout, 'compiled anew');
 });
 
-test('what V8 made of the bundle is kept beside it and used, unless it is older or no such thing', (context) => {
+test('what V8 made of the bundle is kept beside it and used, unless it is of something else or no such thing', (context) => {
   assert.is(run(context, 'setup.mjs').status, 0);
   const bundled = join(context.dir, 'dist', 'program', 'main.cjs');
   const code = `${bundled}.code`;
@@ -105,14 +116,55 @@ test('what V8 made of the bundle is kept beside it and used, unless it is older 
   const shoal = (): string => run(context, '../bin/shoal.mjs').stdout;
   assert.equal([isUsed(), shoal()], [true, 'built']);
   const kept = readFileSync(code);
-  utimesSync(code, 1, 1);
+  writeFileSync(bundled, readFileSync(bundled, 'utf8').replace('build ', 'built '));
   assert.equal([isUsed(), shoal()], [false, 'built']);
-  for (const other of ['', 'no code at all', kept.subarray(0, 100)]) {
+  const damagedAt = (at: number): Buffer => Buffer.from(kept.map((byte, index) => (index === at ? byte ^ 1 : byte)));
+  // Of another Node or another text; torn or damaged anywhere.
+  for (const other of [
+    '',
+    'no code at all',
+    kept.subarray(0, 100),
+    kept.subarray(0, -1),
+    ...[0, 21, 30, kept.length >> 1].map(damagedAt),
+  ]) {
     writeFileSync(code, other);
     assert.equal([isUsed(), shoal()], [false, 'built']);
   }
   rmSync(code);
   assert.equal([isUsed(), shoal()], [false, 'built']);
+});
+
+test('the bundle is as strict as the modules it is made of, and its patterns mean the same', (context) => {
+  const probe = `function isStrict(this: unknown) { return this === undefined; }\nprocess.stdout.write([isStrict(), /^[ä¹→]{3}$/.test('ä¹→'), /Â/.test('Â')].join(' '));\n`;
+  put(join(context.dir, 'src', 'main.ts'), `import 'json5';\n${probe}`);
+  assert.is(run(context, 'setup.mjs').status, 0);
+  assert.is(run(context, '../bin/shoal.mjs').stdout, 'true true true');
+  assert.not.match(readFileSync(join(context.dir, 'dist', 'program', 'main.cjs'), 'latin1'), /[^\0-\x7f]/);
+});
+
+test('the program is compiled ahead as far as a byte of a title, and nothing is left behind', () => {
+  const folder = join(ROOT, 'dist', 'warm-up-test');
+  const temporary = mkdtempSync(join(tmpdir(), 'shoal-scripts-'));
+  cpSync(join(ROOT, 'dist', 'program'), folder, { recursive: true });
+  const before = readdirSync(folder);
+  rmSync(join(folder, 'main.cjs.code'));
+  const words = [join(ROOT, 'scripts', 'warm-up.mjs'), join(folder, 'main.cjs')];
+  const { status, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', env: { ...process.env, TMPDIR: temporary } });
+  const left = [readdirSync(temporary), readdirSync(folder)];
+  for (const path of [folder, temporary]) rmSync(path, { recursive: true });
+  assert.equal([status, stderr, left], [0, '', [[], before]]);
+});
+
+test('two builds at once leave a whole one', async (context) => {
+  assert.is(run(context, 'setup.mjs').status, 0);
+  const build = (): Promise<number | null> =>
+    new Promise((resolve) => spawn(process.execPath, ['scripts/bundle.mjs'], { cwd: context.dir, stdio: 'ignore' }).on('close', resolve));
+  assert.equal(await Promise.all([build(), build(), build()]), [0, 0, 0]);
+  assert.equal(
+    readdirSync(join(context.dir, 'dist')).filter((name) => name.startsWith('program')),
+    ['program'],
+  );
+  assert.is(run(context, '../bin/shoal.mjs').stdout, 'built');
 });
 
 test('a bundle that cannot be loaded fails the build', (context) => {

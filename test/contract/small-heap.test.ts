@@ -1,11 +1,15 @@
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { temporaryFolder } from '../support/program.js';
 
 const MODULE = new URL('../../src/io/small-heap.js', import.meta.url).href;
 const BOUNDS = new URL('../../src/commands/heap-bounds.js', import.meta.url).href;
 const WORKERS = new URL('../../src/io/titles/hash-workers.js', import.meta.url).href;
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const OWN_PATH = fileURLToPath(import.meta.url);
 
 /** The size of the young generation in MiB, after much that lives for a while. */
@@ -44,6 +48,19 @@ test('commands that titles pass through by the gigabyte have it from the start, 
     ['watch', false],
   ] as const)
     assert.is(youngMibAfter(`process.argv[2] = '${command}'; await import('${BOUNDS}'); ${LITTER}`) === 2, isSmall, command);
+});
+
+test('the program itself keeps to them, before anything else of it has grown', () => {
+  const folder = temporaryFolder('small-heap');
+  const preload = join(folder, 'preload.cjs');
+  const measure = `${LITTER.replace("await import('node:v8')", "require('node:v8')")}`;
+  writeFileSync(preload, `process.on('exit', () => { ${measure} });`);
+  const youngMib = (command: string): number => {
+    const words = ['--require', preload, join(ROOT, 'bin', 'shoal.mjs'), command, '--help'];
+    return Number(execFileSync(process.execPath, words, { encoding: 'utf8' }).trim().split('\n').at(-1));
+  };
+  assert.is(youngMib('get'), 2);
+  assert.ok(youngMib('play') > 2);
 });
 
 test('nobody else’s heap is touched', () => {

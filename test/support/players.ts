@@ -29,6 +29,8 @@ const MPV_AHEAD_SECONDS = 0.5;
 /** It says this when sound and picture drift apart: by the stream's times, or because nobody lets one of its threads run for so long. */
 const MPV_DESYNC = /^Audio\/Video desynchronisation detected![\s\S]*?\(see A-V status field\)\.$/gm;
 const MPV_WAIT_MS = 500;
+/** Its last picture is one of these; decoders hold back a few. */
+const MPV_END_FRAMES = 6;
 /** ffmpeg's HLS reader takes the initialisation part for a new one whenever it has read a live playlist again. */
 const HLS_RELOADED = /^.*Found duplicated MOOV Atom\. Skipped it$/gm;
 /** When it ends while a playlist or an initialisation part is on its way, it takes what has come of that for the whole (measured with a server that stops before or after the headers; up to four times in a row). */
@@ -94,8 +96,10 @@ export async function playWithMpv(url: string, seconds: number): Promise<Played>
   });
   const wasHeldUp = wait.stop() >= MPV_WAIT_MS;
   const all = (program.output + program.errors).replaceAll('\r', '').replaceAll(ERASE_LINE, '');
-  const end = all.indexOf(`at=${last(all, MPV_FRAME)}=`);
-  const text = end < 0 ? all : all.slice(0, end) + all.slice(end).replace(HLS_CUT_OFF, '');
+  const frames = Number(last(all, MPV_FRAME));
+  const end = all.indexOf(`at=${frames}=`);
+  // Where it stops early it was not its end.
+  const text = frames < seconds * FRAMES_PER_SECOND - MPV_END_FRAMES ? all : all.slice(0, end) + all.slice(end).replace(HLS_CUT_OFF, '');
   const heard = wasHeldUp ? text.replace(MPV_DESYNC, '') : text;
   const complaints = heard.replace(MPV_FRAME, '').replace(HLS_RELOADED, '').trim();
   const aheadSeconds = Math.min(...[...text.matchAll(MPV_FRAME)].map(([, , ahead]) => Number(ahead || 0)));
