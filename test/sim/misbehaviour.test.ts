@@ -80,6 +80,21 @@ for (const habit of ['claims the far future', 'claims to hold everything'] as co
   });
 }
 
+test('half of all tell what they hold and refuse whatever they are asked for: where upload is scarce it is they who do without', () => {
+  const stalls = { viewer: 0, liar: 0 };
+  for (const seed of [1, 2, 3, 4]) {
+    const viewerUpBytesPerSecond = SLOW_BYTES_PER_SECOND * 2;
+    const world = makeWorld({ seed, viewerUpBytesPerSecond });
+    for (let index = 0; index < 8; index++) world.join(`viewer ${index}`, { neighbours: 5 });
+    for (let index = 0; index < 8; index++) world.join(`liar ${index}`, { neighbours: 5, tamper: tamperOf('always refuses', FORGERY) });
+    world.run(WARM_UP_MS);
+    const before = new Map(world.peers.map((peer) => [peer, peer.figures().stalls]));
+    world.run(30_000);
+    for (const peer of world.peers) stalls[peer.honest ? 'viewer' : 'liar'] += peer.figures().stalls - (before.get(peer) ?? 0);
+  }
+  assert.ok(stalls.viewer * 2 < stalls.liar, `${stalls.viewer} stalls of those who give, ${stalls.liar} of those who refuse`);
+});
+
 test('viewers with the same names and no bad habit are not banned', () => {
   assert.equal(live('flips a byte', 3, { misbehave: false }).bans, []);
 });

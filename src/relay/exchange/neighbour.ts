@@ -17,6 +17,10 @@ const WORK_BURST = 20_000;
 const SIGNATURE_WORK = 20;
 /** What a neighbour was sent so long ago counts half when it is decided whose turn it is. */
 const SERVED_HALF_LIFE_MS: Milliseconds = 4_000;
+/** Whether a neighbour gives what it is asked for is remembered over a few pieces: whoever refuses is hardly asked again. With 1/16 riders were not told from others. */
+const GIVEN_GAIN = 1 / 4;
+/** Below this a neighbour gives little: two refusals in a row, and one piece makes up for them. */
+const GIVES_LITTLE_SHARE = 3 / 5;
 /** So many whole maps that a neighbour owes are no accident any more. */
 export const MUTE_MAP_PERIODS = 4;
 /** Windows in a map are cheap each, but a map may name a thousand of them. */
@@ -138,6 +142,7 @@ export class Neighbour {
   readonly #lacking = new Set<WindowNumber>();
   #proven = false;
   #failures = 0;
+  #givenShare = 1;
   #work = WORK_BURST;
   #workMs: Milliseconds;
 
@@ -291,6 +296,16 @@ export class Neighbour {
   /** It has told of nothing that it holds for so long, although it has been sent something. */
   isMute(nowMs: Milliseconds, forMs: Milliseconds): boolean {
     return nowMs - Math.max(this.lastToldMs, this.#firstServedMs) > forMs;
+  }
+
+  /** A piece that it had announced was asked of it, and it sent it, or would not or did not. */
+  noteGiven(isGiven: boolean): void {
+    this.#givenShare += ((isGiven ? 1 : 0) - this.#givenShare) * GIVEN_GAIN;
+  }
+
+  /** Of what it was asked for of late it has sent hardly anything. */
+  get givesLittle(): boolean {
+    return this.#givenShare < GIVES_LITTLE_SHARE;
   }
 
   noteLacks(window: WindowNumber): void {

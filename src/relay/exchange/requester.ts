@@ -113,6 +113,7 @@ export class Requester {
     const asked = download && this.#downloads.release(download, neighbour.id);
     if (asked) {
       neighbour.outstanding -= 1;
+      neighbour.noteGiven(true);
       neighbour.wait.released(asked.sizeBytes - receivedBytes);
       neighbour.wait.answered(receivedBytes, asked.askedMs, asked.predictedMs, asked.wasIdle, this.#context.nowMs);
     }
@@ -130,6 +131,7 @@ export class Requester {
       const download = this.#downloads.get(refusal.window, piece);
       const asked = download && this.#downloads.release(download, neighbour.id);
       if (!download || !asked) continue;
+      neighbour.noteGiven(false);
       // Only of what it was asked for: there is no end to the windows that nobody asked for.
       if (refusal.why === 'not-held') neighbour.noteLacks(refusal.window);
       if (refusal.why === 'not-held' && claimed.includes(piece))
@@ -162,6 +164,7 @@ export class Requester {
     const neighbour = neighbours.get(peer);
     if (!neighbour) return;
     neighbour.wait.timedOut();
+    neighbour.noteGiven(false);
     neighbour.leftUnanswered(parameters.tickMs, nowMs);
     const othersAnswer = lastGoodMs > neighbour.unansweredSinceMs;
     // The upload of the only publisher may be used up; but without it there would soon be nothing to get from the others. Whoever only says that it is one goes.

