@@ -17,7 +17,13 @@ import type { NamedScenario } from '../../src/sim/scenario-file.js';
 import { type Run, runScenario, runsOf } from '../../src/sim/simulation.js';
 
 const FOLDER = fileURLToPath(new URL('../../../test/sim/', import.meta.url));
-const SMALL = ['live-small', 'live-small-faults'] as const;
+const SMALL = ['live-small', 'live-small-faults', 'live-small-aims'] as const;
+/** What some worlds of `live-small-aims` are there for: they must not be recorded without it. */
+const AIMS = [
+  ['departures', 'peerShare'],
+  ['late joiners', 'firstPeerPieceP95Ms'],
+  ['eight neighbours in all', 'socketControlRatio'],
+] as const;
 const PORTS = simulationPorts(shippedExchange());
 const SEEDS = 3;
 
@@ -37,6 +43,12 @@ function baseline(name: (typeof SMALL)[number]): Report {
   const file = join(FOLDER, 'baselines', `${name}.json`);
   return parseBaseline(readFileSync(file, 'utf8'), file, name);
 }
+
+test('what the small forms of single aims are there for is recorded, with every seed', () => {
+  const { seeds, variants } = baseline('live-small-aims');
+  for (const [name, figure] of AIMS)
+    assert.is(variants.find((variant) => variant.name === name)?.figures[figure]?.count, seeds.length, name);
+});
 
 for (const name of SMALL) {
   test(`${name}: no figure is worse than recorded, no wrong window is played, nobody innocent is banned, and nobody gets in a third bad piece`, () => {
