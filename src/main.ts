@@ -120,12 +120,12 @@ program
   .argument('[scenario]', 'a name of the list, or a .json5 file')
   .option('--list', 'list the scenarios')
   .option('--seed <n>', 'first seed (default: as the scenario says)', wholeNumber)
-  .option('--seeds <n>', 'how many seeds, counting up from the first', wholeNumber, 1)
+  .option('--seeds <n>', 'how many seeds, counting up from the first', oneOrMore, 1)
   .option('--json <file>', 'write the report there')
   .option('--svg <folder>', 'write plots there')
   .option('--baseline <file>', 'compare with a report written before; ends with code 1 when a figure is worse by more than its noise')
   .option('--log <file>', 'write the log of the first run there: equal runs write equal logs')
-  .option('--threads <n>', 'worlds at once (default: one for each processor)', wholeNumber)
+  .option('--threads <n>', 'worlds at once (default: one for each processor)', oneOrMore)
   .option('--replay <file>', 'instead of a scenario: replay what "shoal watch --record-trace" wrote; ends with code 1 at a difference')
   .addOption(
     new Option('--set <key=value>', 'set one option of the scenario, as in viewers.count=50; may be repeated')
@@ -255,6 +255,13 @@ function kibibytes(text: string): number {
 function wholeNumber(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 0 || text.trim() === '') throw new InvalidArgumentError('expected a whole number');
+  return count;
+}
+
+/** None at all would be a report of nothing, in which nothing is worse than a baseline. */
+function oneOrMore(text: string): number {
+  const count = wholeNumber(text);
+  if (count === 0) throw new InvalidArgumentError('expected 1 or more');
   return count;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The command `shoal sim`: runs a scenario in virtual time, prints what came of it, and writes reports and plots.
  */
-import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, createWriteStream, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,6 +45,7 @@ export async function simulate(scenario: string | undefined, options: SimulateOp
   if (options.list || scenario === undefined) return list(terminal);
   const named = loadScenario(scenario, options.set);
   const baseline = options.baseline === undefined ? undefined : readBaseline(options.baseline, named.name);
+  prepareOutputs(options);
   const all = await runEverything(named, options);
   const report = reportOf(named, all);
   for (const line of reportLines(report)) terminal.line(line);
@@ -117,6 +118,23 @@ function readBaseline(file: string, scenario: string): Report {
   }
 }
 
+/** Before the first run, so that hours of simulation are not lost to a misspelt folder. @throws ShoalError `SCENARIO_UNWRITABLE`. */
+function prepareOutputs({ json, log, svg }: SimulateOptions): void {
+  const prepare = (option: string, path: string | undefined, make: (path: string) => void): void => {
+    if (path === undefined) return;
+    try {
+      make(path);
+    } catch (cause) {
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      throw new ShoalError('SCENARIO_UNWRITABLE', `${option} ${path}: cannot be written: ${detail}`, { file: path }, { cause });
+    }
+  };
+  const touch = (file: string): void => closeSync(openSync(file, 'a'));
+  prepare('--json', json, touch);
+  prepare('--log', log, touch);
+  prepare('--svg', svg, (folder) => void mkdirSync(folder, { recursive: true }));
+}
+
 async function runEverything(named: NamedScenario, options: SimulateOptions): Promise<readonly Ran[]> {
   const runs = runsOf(named, options.seed ?? named.seed, options.seeds);
   const exchange = shippedExchange();
@@ -143,10 +161,10 @@ async function logged<Result>(file: string, run: (onLine: (line: string) => void
 }
 
 function writePlots(folder: string, { name }: NamedScenario, all: readonly Ran[]): void {
-  mkdirSync(folder, { recursive: true });
   for (const plot of plotsOf(name, all)) writeFileSync(join(folder, `${name}-${plot.name}.svg`), plot.svg);
 }
 
-function isWorse({ isSame, changes }: BaselineDifference): boolean {
-  return !isSame && changes.some(({ verdict }) => verdict === 'worse');
+/** Equal logs are no excuse: what is worked out from them may have changed. */
+function isWorse({ changes }: BaselineDifference): boolean {
+  return changes.some(({ verdict }) => verdict === 'worse');
 }

@@ -59,7 +59,6 @@ function controlLines(variants: readonly VariantReport[]): string[] {
 
 /** What has changed since the baseline was recorded; what has become worse comes first. */
 export function differenceLines({ isSame, changes, unmatched }: BaselineDifference): readonly string[] {
-  if (isSame) return ['Against the baseline: every run gave the same log.'];
   const told = (verdict: 'better' | 'worse'): string[] =>
     changes
       .filter((change) => change.verdict === verdict)
@@ -68,6 +67,7 @@ export function differenceLines({ isSame, changes, unmatched }: BaselineDifferen
         return `  ${verdict}: ${variant}: ${FIGURES[figure].label}: ${from} -> ${to} (noise: ${noise})`;
       });
   const lines = [...told('worse'), ...told('better'), ...unmatched.map((sentence) => `  ${sentence}`)];
+  if (isSame) return ['Against the baseline: every run gave the same log.', ...lines];
   return ['Against the baseline:', ...(lines.length > 0 ? lines : ['  no figure changed by more than its noise'])];
 }
 

@@ -1,7 +1,7 @@
 /**
  * Small forms of the live scenarios: that they repeat, and that no figure is worse than recorded.
  *
- * A baseline is recorded anew by `shoal sim test/sim/scenarios/live-small.json5 --seeds 8 --json test/sim/baselines/live-small.json`, and so for the others.
+ * Baselines are recorded anew, when a change is meant to move figures, by `npm run baselines`.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,13 +11,19 @@ import * as assert from 'uvu/assert';
 import { loadScenario, shippedExchange } from '../../src/commands/simulate.js';
 import { simulationPorts } from '../../src/commands/simulation-ports.js';
 import { compare, parseBaseline } from '../../src/sim/baseline.js';
-import { reportOf } from '../../src/sim/report.js';
+import { type Report, reportOf } from '../../src/sim/report.js';
 import { differenceLines } from '../../src/sim/report-text.js';
 import type { NamedScenario } from '../../src/sim/scenario-file.js';
 import { type Run, runScenario, runsOf } from '../../src/sim/simulation.js';
 
 const FOLDER = fileURLToPath(new URL('../../../test/sim/', import.meta.url));
-const SMALL = ['live-small', 'live-small-faults'] as const;
+const SMALL = ['live-small', 'live-small-faults', 'live-small-aims'] as const;
+/** What some worlds of `live-small-aims` are there for: they must not be recorded without it. */
+const AIMS = [
+  ['departures', 'peerShare'],
+  ['late joiners', 'firstPeerPieceP95Ms'],
+  ['eight neighbours in all', 'socketControlRatio'],
+] as const;
 const PORTS = simulationPorts(shippedExchange());
 const SEEDS = 3;
 
@@ -33,6 +39,17 @@ test('the same seed gives the same log', () => {
   assert.is.not(runScenario({ ...run, seed: 4 }, PORTS).digest, one.digest);
 });
 
+function baseline(name: (typeof SMALL)[number]): Report {
+  const file = join(FOLDER, 'baselines', `${name}.json`);
+  return parseBaseline(readFileSync(file, 'utf8'), file, name);
+}
+
+test('what the small forms of single aims are there for is recorded, with every seed', () => {
+  const { seeds, variants } = baseline('live-small-aims');
+  for (const [name, figure] of AIMS)
+    assert.is(variants.find((variant) => variant.name === name)?.figures[figure]?.count, seeds.length, name);
+});
+
 for (const name of SMALL) {
   test(`${name}: no figure is worse than recorded, no wrong window is played, nobody innocent is banned, and nobody gets in a third bad piece`, () => {
     const named = small(name);
@@ -40,13 +57,13 @@ for (const name of SMALL) {
       named,
       runsOf(named, named.seed, SEEDS).map((run) => ({ run, outcome: runScenario(run, PORTS) })),
     );
-    const file = join(FOLDER, 'baselines', `${name}.json`);
-    const difference = compare(parseBaseline(readFileSync(file, 'utf8'), file, name), report);
+    const difference = compare(baseline(name), report);
     assert.equal(
       difference.changes.filter(({ verdict }) => verdict === 'worse'),
       [],
       differenceLines(difference).join('\n'),
     );
+    assert.equal(difference.unmatched, []);
     for (const { figures } of report.variants) {
       assert.is(figures.badWindows?.mean, 0);
       assert.is(figures.innocentBans?.mean, 0);

@@ -1,8 +1,7 @@
 /**
  * Small forms of the scenarios with titles: that they repeat, that the invariants hold after every step, and that no figure is worse than recorded.
  *
- * A baseline is recorded anew, when a change is meant to move figures, by
- * `shoal sim test/sim/scenarios/NAME.json5 --seeds 8 --json test/sim/baselines/NAME.json`.
+ * Baselines are recorded anew, when a change is meant to move figures, by `npm run baselines`.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
