@@ -2,10 +2,17 @@
 import type { Page } from 'playwright-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { pacingOf } from '../../src/relay/exchange/viewing-mode.js';
 import { holds, openBrowser, type TestBrowser } from '../support/browser.js';
 import { type ShoalProcess, startStation, watch } from '../support/shoal-process.js';
 
 const PICTURE_MS = 15_000;
+/** As shipped. */
+const PACING = pacingOf('balanced');
+/** So much more than the most that it should have in hand. */
+const BEHIND_MS = 600;
+/** A second and a half, at a tenth more than its own pace. */
+const CATCHES_UP_MS = 60_000;
 
 let station: ShoalProcess;
 let viewer: ShoalProcess;
@@ -82,6 +89,18 @@ test("the viewer's figures are there and move", async () => {
   await figureShows('delay', /^[0-9.]+ s$/);
   await figureShows('buffer', /[1-9]/);
   await drawingMoves('down');
+});
+
+test('a player that has fallen behind plays a little faster until its reserve is what it should be, and then as before', async () => {
+  const video = 'document.querySelector("video")';
+  const reserve = `(${video}.buffered.end(${video}.buffered.length - 1) - ${video}.currentTime)`;
+  await holds(page, `${video}.playbackRate === 1`, CATCHES_UP_MS);
+  await page.evaluate(`${video}.currentTime += ${reserve} - ${(PACING.maxMs + BEHIND_MS) / 1000}`);
+  await holds(page, `${video}.playbackRate > 1`);
+  assert.is(await page.evaluate(`${video}.playbackRate`), PACING.rateMax);
+  await holds(page, `${video}.playbackRate === 1`, CATCHES_UP_MS);
+  const reserveMs = 1000 * ((await page.evaluate(reserve)) as number);
+  assert.ok(reserveMs <= PACING.maxMs && reserveMs > 0, `${reserveMs} ms in hand`);
 });
 
 test('a station that stops shows on its page, and nothing else fails there', async () => {

@@ -32,8 +32,8 @@ export function pacingOf(mode: ViewingMode): Pacing {
 }
 
 /**
- * Windows come in bursts of half a second, so no player can do with less than that and a little. The figures of the three in the simulator are in
- * docs/live-exchange.md.
+ * Windows come in bursts of half a second, so no player can do with less than that and a little. What each mode brings: `shoal sim live-modes`,
+ * docs/live-exchange-algorithm.md.
  */
 const PRESETS: Readonly<Record<ViewingMode, { readonly startLagMs: Milliseconds; readonly pacing: Pacing }>> = {
   'low-delay': { startLagMs: 0, pacing: { targetMs: 800, maxMs: 1_500, rateMax: 1.1, jumpMs: 4_000 } },
