@@ -21,6 +21,7 @@ import type { LiveScenario } from './scenario.js';
 import type { SimPeer } from './sim-peer.js';
 import type { SimulationPorts } from './simulation.js';
 import { jain, meanOf, quantile, ratio } from './statistics.js';
+import { viewerLine } from './viewer-line.js';
 
 const CHANNEL: InfoHash = 'c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00';
 const SERIES_STEP_S = 1;
@@ -156,9 +157,11 @@ class LiveRun {
   /** @param index of those who come at first; undefined for all later ones, who do nothing wrong. */
   #join(index: number | undefined): SimPeer {
     const { viewers, faults } = this.#scenario;
-    const name = `viewer ${this.#count++}`;
+    const number = this.#count++;
+    const name = `viewer ${number}`;
     const tamper = index === undefined ? undefined : this.#tamperOf(index);
-    const peer = this.#world.join(name, { neighbours: viewers.neighbours, ...(tamper ? { tamper } : {}) });
+    const line = viewerLine(this.#scenario, this.#seed, number);
+    const peer = this.#world.join(name, { neighbours: viewers.neighbours, ...line, ...(tamper ? { tamper } : {}) });
     this.#viewers.push(peer);
     if (tamper) this.#wrongdoers.add(name);
     const stays = namedRng(this.#seed, `stay ${name}`);

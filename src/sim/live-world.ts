@@ -19,7 +19,7 @@ import type { LiveEffect } from '../relay/exchange/live-protocol.js';
 import type { WindowContent } from '../relay/exchange/manifest.js';
 import { draw } from './chance.js';
 import { MediaSource } from './media-source.js';
-import { Host, Network, type NetworkOptions } from './network.js';
+import { Host, type HostOptions, Network, type NetworkOptions } from './network.js';
 import { type LiveEngine, SimPeer } from './sim-peer.js';
 import { SwarmMemory } from './swarm-memory.js';
 import { VirtualClock } from './virtual-clock.js';
@@ -55,8 +55,9 @@ export interface LiveWorldOptions {
   readonly latencyBetween?: ((one: string, other: string) => Milliseconds) | undefined;
   /** Loss and jitter of links; none if left out. */
   readonly network?: NetworkOptions | undefined;
-  /** The publisher's upload limit, as its own limiter keeps it; 0: none. */
+  /** The publisher's upload limit, as its own limiter keeps it; 0: none. Its line has no limit. */
   readonly publisherUpBytesPerSecond: BytesPerSecond;
+  /** The same of viewers; a viewer may bring another, and a line with limits. */
   readonly viewerUpBytesPerSecond: BytesPerSecond;
   /** Whether viewers take windows with gaps; false if left out. */
   readonly mends?: boolean;
@@ -81,6 +82,11 @@ export interface PublisherIdentity {
 /** Unix time at which every world begins. */
 export const WORLD_START_MS: Milliseconds = 1_800_000_000_000;
 
+/** The line of a host: what waits for it lies behind Shoal's own limiter, where nothing can be taken back. 0: no limit. */
+export type Line = Pick<HostOptions, 'upBytesPerSecond' | 'downBytesPerSecond'>;
+
+const UNLIMITED: Line = { upBytesPerSecond: 0, downBytesPerSecond: 0 };
+
 export interface JoinOptions {
   /** Publishes the same windows as the publisher, at the same moments. */
   readonly publishes?: PublisherIdentity;
@@ -94,6 +100,10 @@ export interface JoinOptions {
   readonly withPublisher?: boolean;
   /** Makes the peer a misbehaving one. */
   readonly tamper?: Tamper;
+  /** What its line passes; without limits if left out. */
+  readonly line?: Line;
+  /** What its own limiter lets out; 0: no limit. As that of all viewers if left out. */
+  readonly upLimitBytesPerSecond?: BytesPerSecond;
   /** Of which block of addresses it is; of one of its own if left out. */
   readonly addressBlock?: string;
 }
@@ -150,7 +160,8 @@ export class LiveWorld {
   }
 
   join(name: string, options: JoinOptions = {}): SimPeer {
-    const peer = this.#makePeer(name, this.#options.viewerUpBytesPerSecond, options.publishes, options);
+    const upLimit = options.upLimitBytesPerSecond ?? this.#options.viewerUpBytesPerSecond;
+    const peer = this.#makePeer(name, upLimit, options.publishes, options);
     if (options.publishes) this.#copublishers.add(peer);
     const fellows = this.fellows.filter(({ gone }) => !gone).map((fellow) => fellow.peer);
     const chosen: SimPeer[] = options.withPublisher === false ? [] : [this.#publisher, ...fellows];
@@ -251,10 +262,10 @@ export class LiveWorld {
     name: string,
     upBytesPerSecond: BytesPerSecond,
     identity?: Partial<PublisherIdentity>,
-    { tamper, deafTo, addressBlock, wallClockAheadMs = 0 }: JoinOptions = {},
+    { tamper, deafTo, addressBlock, line = UNLIMITED, wallClockAheadMs = 0 }: JoinOptions = {},
   ): SimPeer {
     const { channel, parameters, onStep } = this.#options;
-    const host = new Host({ name, addressBlock, upBytesPerSecond: 0, downBytesPerSecond: 0 });
+    const host = new Host({ name, addressBlock, ...line });
     const exchange = new LiveExchange({
       channel,
       owner: this.#options.signer.publicKey,
