@@ -171,7 +171,14 @@ export class LiveWorld {
     return peer;
   }
 
-  connect(a: SimPeer, b: SimPeer): void {
+  /** Whether nothing passes between the two at the moment. */
+  isCut(a: SimPeer, b: SimPeer): boolean {
+    return this.#network.isCut(a.host, b.host);
+  }
+
+  /** @returns false: no answer comes across a cut, so the attempt fails; whoever made it may try again. */
+  connect(a: SimPeer, b: SimPeer): boolean {
+    if (this.isCut(a, b)) return false;
     const { latencyBetween, latencyMs } = this.#options;
     const [low, high] = latencyMs;
     const wayMs = latencyBetween?.(a.name, b.name) ?? low + this.#rng.float() * (high - low);
@@ -182,6 +189,7 @@ export class LiveWorld {
     b.links.push(other);
     a.engine.add(one);
     b.engine.add(other);
+    return true;
   }
 
   /** Another publisher of the source, linked to all viewers and all publishers. */
@@ -217,7 +225,9 @@ export class LiveWorld {
     this.#log(`${peer.name} is cut off`);
   }
 
-  /** From now on nothing passes between these and all others; it arrives when the network is whole again. */
+  /**
+   * From now on nothing passes between these and all others, and no new connection comes about; what was sent arrives when the network is whole again.
+   */
   partition(peers: readonly SimPeer[]): void {
     this.#network.partition(peers.map(({ host }) => host));
     this.#log('the network is cut');

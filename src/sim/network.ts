@@ -314,6 +314,11 @@ export class Network {
     this.#context = { clock, options, isCut, held: new Set() };
   }
 
+  /** Whether nothing passes between two hosts at the moment. */
+  isCut(a: Host, b: Host): boolean {
+    return this.#context.isCut(a, b);
+  }
+
   /** Connects two hosts; both ends exist at once. */
   link(a: Host, b: Host, latencyMs: Milliseconds): readonly [Connection, Connection] {
     const id = this.#links++;

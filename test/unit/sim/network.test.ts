@@ -99,6 +99,30 @@ test('a timer that was due while its host stood still can be cancelled when it g
   assert.equal(ran, []);
 });
 
+test('what comes to a cut waits for it to heal, in order; hosts of one side hear each other', () => {
+  const clock = new VirtualClock();
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => new Host({ name, upBytesPerSecond: 0, downBytesPerSecond: 0 })) as [Host, Host, Host];
+  const network = new Network(clock);
+  const heard: Heard[] = [];
+  const send = (from: Host, to: Host, what: string): void => {
+    const [one, other] = network.link(from, to, 50);
+    const note = (word: string): unknown => heard.push({ atMs: clock.nowMs(), what: word });
+    other.listen({ onMessage: (bytes) => note(Buffer.from(bytes).toString()), onDrain: () => undefined, onClose: () => note('close') });
+    one.send(Buffer.from(what));
+    one.close({ kind: 'leaving', detail: 'bye' });
+  };
+  network.partition([b, c]);
+  assert.equal([network.isCut(a, b), network.isCut(b, a), network.isCut(b, c)], [true, true, false]);
+  send(a, b, 'across');
+  send(b, c, 'beyond');
+  clock.runUntil(1_000);
+  assert.equal(words(heard), ['50 beyond', '50 close']);
+  network.heal();
+  assert.not(network.isCut(a, b));
+  clock.runUntil(2_000);
+  assert.equal(words(heard).slice(2), ['1000 across', '1000 close']);
+});
+
 test('the other side sees a closed link after what was sent before', () => {
   const { clock, one, other, atA, atB } = setUp();
   one.send(Buffer.from('last'));
