@@ -56,6 +56,7 @@ export const FIGURES = {
   downloadFairness: { label: 'fairness of download (Jain)', unit: 'ratio', better: 'more', noise: 0.01 },
   greedyRatio: { label: 'greedy by honest download', unit: 'ratio', better: 'less', noise: 0.02 },
   recoveryS: { label: 'back to 0.99 continuity after the crash', unit: 's', better: 'less', noise: 1 },
+  healedS: { label: 'back to 0.99 continuity after the cut', unit: 's', better: 'less', noise: 1 },
 } as const satisfies Readonly<Record<string, FigureKind>>;
 
 export type FigureName = keyof typeof FIGURES;

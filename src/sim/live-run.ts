@@ -21,6 +21,7 @@ import type { LiveScenario } from './scenario.js';
 import type { SimPeer } from './sim-peer.js';
 import type { SimulationPorts } from './simulation.js';
 import { jain, meanOf, quantile, ratio } from './statistics.js';
+import { viewerLine } from './viewer-line.js';
 
 const CHANNEL: InfoHash = 'c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00';
 const SERIES_STEP_S = 1;
@@ -156,9 +157,11 @@ class LiveRun {
   /** @param index of those who come at first; undefined for all later ones, who do nothing wrong. */
   #join(index: number | undefined): SimPeer {
     const { viewers, faults } = this.#scenario;
-    const name = `viewer ${this.#count++}`;
+    const number = this.#count++;
+    const name = `viewer ${number}`;
     const tamper = index === undefined ? undefined : this.#tamperOf(index);
-    const peer = this.#world.join(name, { neighbours: viewers.neighbours, ...(tamper ? { tamper } : {}) });
+    const line = viewerLine(this.#scenario, this.#seed, number);
+    const peer = this.#world.join(name, { neighbours: viewers.neighbours, ...line, ...(tamper ? { tamper } : {}) });
     this.#viewers.push(peer);
     if (tamper) this.#wrongdoers.add(name);
     const stays = namedRng(this.#seed, `stay ${name}`);
@@ -293,7 +296,7 @@ class LiveRun {
   }
 
   outcome(): Omit<Outcome, 'digest' | 'events' | 'wallMs'> {
-    const { viewers, durationS } = this.#scenario;
+    const { viewers, durationS, faults } = this.#scenario;
     const honest = this.#viewers.filter(({ name }) => !this.#wrongdoers.has(name));
     const sights = honest.map((peer) => this.#sightOf(peer));
     const warmMs = viewers.warmUpS * 1000;
@@ -310,7 +313,7 @@ class LiveRun {
     const counted = continuity.slice(Math.floor(viewers.warmUpS));
     const delivered = honest.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
     const downBytes = honest.reduce((sum, { down }) => sum + down.payloadBytes, 0);
-    const isPolluted = this.#scenario.faults.polluterRatio > 0;
+    const isPolluted = faults.polluterRatio > 0;
     return {
       figures: measured({
         startUpP50Ms: quantile(startUps, 0.5),
@@ -378,7 +381,8 @@ class LiveRun {
         bans: isPolluted ? meanOf(honest.map(({ bans }) => bans.length)) : undefined,
         innocentBans: honest.reduce((sum, { bans }) => sum + bans.filter(({ name }) => !this.#wrongdoers.has(name)).length, 0),
         uploadFairness: jain(settled.map(({ up }) => up.payloadBytes)),
-        recoveryS: this.#recoveryS(continuity),
+        recoveryS: faults.crashAtRatio > 0 ? recoveryS(continuity, faults.crashAtS) : undefined,
+        healedS: faults.partitionRatio > 0 ? recoveryS(continuity, faults.partitionAtS + faults.partitionForS) : undefined,
       }),
       distributions: {
         'delay behind the publisher (ms)': delays,
@@ -410,25 +414,23 @@ class LiveRun {
     return (this.#watch.of(peer).firstFromViewerMs ?? this.#world.clock.nowMs()) - peer.joinedMs;
   }
 
-  /** From the crash until the seconds from then on are, on average, as they should be. */
-  #recoveryS(continuity: readonly Readonly<Dues>[]): number | undefined {
-    const { crashAtRatio, crashAtS } = this.#scenario.faults;
-    if (crashAtRatio === 0) return undefined;
-    const after = continuity.slice(Math.floor(crashAtS));
-    const isBack = (_: unknown, second: number): boolean => {
-      const next = after.slice(second, second + RECOVERED_S);
-      return totalOf(next, 'due') > 0 && totalOf(next, 'onTime') >= CONTINUITY_AIM * totalOf(next, 'due');
-    };
-    const first = after.findIndex(isBack);
-    return first < 0 ? after.length : first;
-  }
-
   #controlByKind(): Record<string, number> {
     const bytes: Record<string, number> = {};
     for (const { up } of [this.#world.publisher, ...this.#viewers])
       for (const [kind, value] of Object.entries(up.bytesByKind)) if (kind !== 'media') bytes[kind] = (bytes[kind] ?? 0) + value;
     return bytes;
   }
+}
+
+/** From a moment until the seconds from then on are, on average, as they should be. */
+function recoveryS(continuity: readonly Readonly<Dues>[], fromS: number): number {
+  const after = continuity.slice(Math.floor(fromS));
+  const isBack = (_: unknown, second: number): boolean => {
+    const next = after.slice(second, second + RECOVERED_S);
+    return totalOf(next, 'due') > 0 && totalOf(next, 'onTime') >= CONTINUITY_AIM * totalOf(next, 'due');
+  };
+  const first = after.findIndex(isBack);
+  return first < 0 ? after.length : first;
 }
 
 function totalOf(dues: readonly Readonly<Dues>[], key: keyof Dues): number {

@@ -19,7 +19,7 @@ import type { LiveEffect } from '../relay/exchange/live-protocol.js';
 import type { WindowContent } from '../relay/exchange/manifest.js';
 import { draw } from './chance.js';
 import { MediaSource } from './media-source.js';
-import { Host, Network, type NetworkOptions } from './network.js';
+import { Host, type HostOptions, Network, type NetworkOptions } from './network.js';
 import { type LiveEngine, SimPeer } from './sim-peer.js';
 import { SwarmMemory } from './swarm-memory.js';
 import { VirtualClock } from './virtual-clock.js';
@@ -55,8 +55,9 @@ export interface LiveWorldOptions {
   readonly latencyBetween?: ((one: string, other: string) => Milliseconds) | undefined;
   /** Loss and jitter of links; none if left out. */
   readonly network?: NetworkOptions | undefined;
-  /** The publisher's upload limit, as its own limiter keeps it; 0: none. */
+  /** The publisher's upload limit, as its own limiter keeps it; 0: none. Its line has no limit. */
   readonly publisherUpBytesPerSecond: BytesPerSecond;
+  /** The same of viewers; a viewer may bring another, and a line with limits. */
   readonly viewerUpBytesPerSecond: BytesPerSecond;
   /** Whether viewers take windows with gaps; false if left out. */
   readonly mends?: boolean;
@@ -81,6 +82,11 @@ export interface PublisherIdentity {
 /** Unix time at which every world begins. */
 export const WORLD_START_MS: Milliseconds = 1_800_000_000_000;
 
+/** The line of a host: what waits for it lies behind Shoal's own limiter, where nothing can be taken back. 0: no limit. */
+export type Line = Pick<HostOptions, 'upBytesPerSecond' | 'downBytesPerSecond'>;
+
+const UNLIMITED: Line = { upBytesPerSecond: 0, downBytesPerSecond: 0 };
+
 export interface JoinOptions {
   /** Publishes the same windows as the publisher, at the same moments. */
   readonly publishes?: PublisherIdentity;
@@ -94,6 +100,10 @@ export interface JoinOptions {
   readonly withPublisher?: boolean;
   /** Makes the peer a misbehaving one. */
   readonly tamper?: Tamper;
+  /** What its line passes; without limits if left out. */
+  readonly line?: Line;
+  /** What its own limiter lets out; 0: no limit. As that of all viewers if left out. */
+  readonly upLimitBytesPerSecond?: BytesPerSecond;
   /** Of which block of addresses it is; of one of its own if left out. */
   readonly addressBlock?: string;
 }
@@ -150,7 +160,8 @@ export class LiveWorld {
   }
 
   join(name: string, options: JoinOptions = {}): SimPeer {
-    const peer = this.#makePeer(name, this.#options.viewerUpBytesPerSecond, options.publishes, options);
+    const upLimit = options.upLimitBytesPerSecond ?? this.#options.viewerUpBytesPerSecond;
+    const peer = this.#makePeer(name, upLimit, options.publishes, options);
     if (options.publishes) this.#copublishers.add(peer);
     const fellows = this.fellows.filter(({ gone }) => !gone).map((fellow) => fellow.peer);
     const chosen: SimPeer[] = options.withPublisher === false ? [] : [this.#publisher, ...fellows];
@@ -160,7 +171,14 @@ export class LiveWorld {
     return peer;
   }
 
-  connect(a: SimPeer, b: SimPeer): void {
+  /** Whether nothing passes between the two at the moment. */
+  isCut(a: SimPeer, b: SimPeer): boolean {
+    return this.#network.isCut(a.host, b.host);
+  }
+
+  /** @returns false: no answer comes across a cut, so the attempt fails; whoever made it may try again. */
+  connect(a: SimPeer, b: SimPeer): boolean {
+    if (this.isCut(a, b)) return false;
     const { latencyBetween, latencyMs } = this.#options;
     const [low, high] = latencyMs;
     const wayMs = latencyBetween?.(a.name, b.name) ?? low + this.#rng.float() * (high - low);
@@ -171,6 +189,7 @@ export class LiveWorld {
     b.links.push(other);
     a.engine.add(one);
     b.engine.add(other);
+    return true;
   }
 
   /** Another publisher of the source, linked to all viewers and all publishers. */
@@ -206,7 +225,9 @@ export class LiveWorld {
     this.#log(`${peer.name} is cut off`);
   }
 
-  /** From now on nothing passes between these and all others; it arrives when the network is whole again. */
+  /**
+   * From now on nothing passes between these and all others, and no new connection comes about; what was sent arrives when the network is whole again.
+   */
   partition(peers: readonly SimPeer[]): void {
     this.#network.partition(peers.map(({ host }) => host));
     this.#log('the network is cut');
@@ -251,10 +272,10 @@ export class LiveWorld {
     name: string,
     upBytesPerSecond: BytesPerSecond,
     identity?: Partial<PublisherIdentity>,
-    { tamper, deafTo, addressBlock, wallClockAheadMs = 0 }: JoinOptions = {},
+    { tamper, deafTo, addressBlock, line = UNLIMITED, wallClockAheadMs = 0 }: JoinOptions = {},
   ): SimPeer {
     const { channel, parameters, onStep } = this.#options;
-    const host = new Host({ name, addressBlock, upBytesPerSecond: 0, downBytesPerSecond: 0 });
+    const host = new Host({ name, addressBlock, ...line });
     const exchange = new LiveExchange({
       channel,
       owner: this.#options.signer.publicKey,

@@ -38,6 +38,8 @@ export class Host {
   receivedBytes: Bytes = 0;
   /** What every message to or from this host takes longer than its link says. */
   extraLatencyMs: Milliseconds = 0;
+  /** Chance of a segment to or from this host to be lost, beside that of the network: for as long as a burst of losses lasts. */
+  extraLossRatio = 0;
   readonly #backlog: (() => void)[] = [];
   #frozen = false;
   /** Links that have something to send, in turn. */
@@ -169,8 +171,8 @@ class LinkEnd implements Connection {
   readonly host: Host;
   readonly remoteHost: Host;
   readonly #latencyMs: Milliseconds;
-  /** Only where chance has a say. */
-  readonly #rng: Rng | undefined;
+  /** Only where chance has a say, or has had. */
+  #rng: Rng | undefined;
   remote: LinkEnd | undefined;
   bufferedBytes: Bytes = 0;
   readonly #queue: Parcel[] = [];
@@ -181,7 +183,6 @@ class LinkEnd implements Connection {
   #open = true;
 
   constructor(id: ConnectionId, context: LinkContext, host: Host, remoteHost: Host, latencyMs: Milliseconds) {
-    const { lossRatio = 0, jitterMs = 0, seed = 0 } = context.options;
     this.id = id;
     this.peerId = remoteHost.options.name;
     this.address = remoteHost.options.name;
@@ -190,7 +191,6 @@ class LinkEnd implements Connection {
     this.host = host;
     this.remoteHost = remoteHost;
     this.#latencyMs = latencyMs;
-    this.#rng = lossRatio + jitterMs > 0 ? namedRng(seed, `link ${host.options.name} ${remoteHost.options.name}`) : undefined;
   }
 
   get hasNext(): boolean {
@@ -237,15 +237,19 @@ class LinkEnd implements Connection {
     const { clock } = this.#context;
     const nowMs = clock.nowMs();
     const latencyMs = this.#latencyMs + this.host.extraLatencyMs + this.remoteHost.extraLatencyMs;
-    const waitMs = this.#rng === undefined ? 0 : this.#misfortuneMs(this.#rng, parcel.sizeBytes, latencyMs);
+    const waitMs = this.#misfortuneMs(parcel.sizeBytes, latencyMs);
     // A link never lets one message overtake another, also when its latency falls.
     this.#lastReachMs = Math.max(this.#lastReachMs, nowMs + latencyMs + waitMs);
     clock.put(parcel, this.#lastReachMs - nowMs);
   }
 
   /** What jitter and lost segments cost. */
-  #misfortuneMs(rng: Rng, sizeBytes: Bytes, latencyMs: Milliseconds): Milliseconds {
-    const { lossRatio = 0, jitterMs = 0 } = this.#context.options;
+  #misfortuneMs(sizeBytes: Bytes, latencyMs: Milliseconds): Milliseconds {
+    const { jitterMs = 0, seed = 0 } = this.#context.options;
+    const lossRatio = this.#lossRatio;
+    if (lossRatio + jitterMs === 0) return 0;
+    this.#rng ??= namedRng(seed, `link ${this.host.options.name} ${this.remoteHost.options.name}`);
+    const rng = this.#rng;
     let waitMs = jitterMs * rng.float();
     if (lossRatio === 0) return waitMs;
     let arrivesRatio = 1;
@@ -256,6 +260,12 @@ class LinkEnd implements Connection {
       againMs *= 2;
     }
     return waitMs;
+  }
+
+  get #lossRatio(): number {
+    const { lossRatio = 0 } = this.#context.options;
+    const [one, other] = [this.host.extraLossRatio, this.remoteHost.extraLossRatio];
+    return one + other === 0 ? lossRatio : 1 - (1 - lossRatio) * (1 - one) * (1 - other);
   }
 
   reach(parcel: Parcel): void {
@@ -312,6 +322,11 @@ export class Network {
   constructor(clock: VirtualClock, options: NetworkOptions = {}) {
     const isCut = (a: Host, b: Host): boolean => this.#severed.size > 0 && this.#severed.has(a) !== this.#severed.has(b);
     this.#context = { clock, options, isCut, held: new Set() };
+  }
+
+  /** Whether nothing passes between two hosts at the moment. */
+  isCut(a: Host, b: Host): boolean {
+    return this.#context.isCut(a, b);
   }
 
   /** Connects two hosts; both ends exist at once. */

@@ -99,6 +99,14 @@ export interface LiveScenario extends CommonScenario<LiveFaults> {
     readonly publisherNeighbours: number;
     /** Upload by bit rate; 0: no limit. */
     readonly upRatio: number;
+    /** Of their lines; 0: no limit. */
+    readonly upBitsPerSecond: Span;
+    readonly downBitsPerSecond: Span;
+    /** So many of them have an uplink of `weakUpBitsPerSecond` instead. */
+    readonly weakRatio: number;
+    readonly weakUpBitsPerSecond: Span;
+    /** Shoal's own limit, as a part of the uplink; 0: none beside `upRatio`. */
+    readonly upLimitRatio: number;
     readonly warmUpS: number;
     /** New viewers take the places of those who leave. */
     readonly areReplaced: boolean;

@@ -8,7 +8,7 @@ import { PeerFinding } from '../../src/sim/peer-finding.js';
 import type { SimPeer } from '../../src/sim/sim-peer.js';
 import { LiveInvariants } from '../support/live-invariants.js';
 import { LIVE_PARAMETERS } from '../support/live-parameters.js';
-import { FORGERY, makeWorld } from '../support/live-world-fixture.js';
+import { FORGERY, makeWorld, reached } from '../support/live-world-fixture.js';
 
 const BYTES_PER_SECOND = 20_000;
 const SMALL = { ...LIVE_PARAMETERS, pieceBytes: 2_048 };
@@ -53,14 +53,6 @@ function begin(seed: number, overrides: Partial<LiveParameters> = {}): Neighbour
 
 function viewersOf(peer: SimPeer): readonly string[] {
   return peer.engine.connections.flatMap(({ peerId }) => (peerId === 'publisher' ? [] : [peerId]));
-}
-
-/** Everybody reached from the publisher, neighbour by neighbour. */
-function reached(world: LiveWorld): ReadonlySet<string> {
-  const byName = new Map([world.publisher, ...world.peers].map((peer) => [peer.name, peer]));
-  const found = new Set(['publisher']);
-  for (const name of found) for (const { peerId } of byName.get(name)?.engine.connections ?? []) if (byName.has(peerId)) found.add(peerId);
-  return found;
 }
 
 /** Nobody lets more than one of its settled neighbours go in half a minute. */

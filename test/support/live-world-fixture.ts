@@ -53,6 +53,14 @@ export function copiesSent(world: LiveWorld): number {
   return world.publisher.up.payloadBytes / mediaBytes;
 }
 
+/** Everybody reached from the publisher, neighbour by neighbour. */
+export function reached(world: LiveWorld): ReadonlySet<string> {
+  const byName = new Map([world.publisher, ...world.peers].map((peer) => [peer.name, peer]));
+  const found = new Set(['publisher']);
+  for (const name of found) for (const { peerId } of byName.get(name)?.engine.connections ?? []) if (byName.has(peerId)) found.add(peerId);
+  return found;
+}
+
 /**
  * Windows younger than this may still be under way when a world ends. A piece that goes no further is dealt again after `revealMs` and what is usual (0.4 to 0.8 s), and is
  * then as far from the last viewer as at first: one window in a hundred takes longer than a second.

@@ -99,6 +99,53 @@ test('a timer that was due while its host stood still can be cancelled when it g
   assert.equal(ran, []);
 });
 
+test('what comes to a cut waits for it to heal, in order; hosts of one side hear each other', () => {
+  const clock = new VirtualClock();
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => new Host({ name, upBytesPerSecond: 0, downBytesPerSecond: 0 })) as [Host, Host, Host];
+  const network = new Network(clock);
+  const heard: Heard[] = [];
+  const send = (from: Host, to: Host, what: string): void => {
+    const [one, other] = network.link(from, to, 50);
+    const note = (word: string): unknown => heard.push({ atMs: clock.nowMs(), what: word });
+    other.listen({ onMessage: (bytes) => note(Buffer.from(bytes).toString()), onDrain: () => undefined, onClose: () => note('close') });
+    one.send(Buffer.from(what));
+    one.close({ kind: 'leaving', detail: 'bye' });
+  };
+  network.partition([b, c]);
+  assert.equal([network.isCut(a, b), network.isCut(b, a), network.isCut(b, c)], [true, true, false]);
+  send(a, b, 'across');
+  send(b, c, 'beyond');
+  clock.runUntil(1_000);
+  assert.equal(words(heard), ['50 beyond', '50 close']);
+  network.heal();
+  assert.not(network.isCut(a, b));
+  clock.runUntil(2_000);
+  assert.equal(words(heard).slice(2), ['1000 across', '1000 close']);
+});
+
+test('a burst of losses delays what its host sends and is sent, as long as it lasts, and nobody else', () => {
+  const times = (lossRatio: number, whose: 'a' | 'b' | 'c'): readonly number[] => {
+    const { clock, a, b, one, atB } = setUp();
+    const hosts = { a, b, c: new Host({ name: 'c', upBytesPerSecond: 0, downBytesPerSecond: 0 }) };
+    hosts[whose].extraLossRatio = lossRatio;
+    for (let index = 0; index < 20; index++) {
+      one.send(Buffer.from('x'));
+      clock.runUntil((index + 1) * 1_000_000);
+    }
+    hosts[whose].extraLossRatio = 0;
+    one.send(Buffer.from('x'));
+    clock.runUntil(21_000_000);
+    return atB.map(({ atMs }) => atMs % 1_000_000);
+  };
+  for (const whose of ['a', 'b'] as const) {
+    const late = times(0.5, whose).filter((ms) => ms > 50);
+    assert.ok(late.length >= 4 && late.length <= 16, `${late.length} of 20 are lost at first`);
+    assert.ok(late.every((ms) => ms >= 250));
+    assert.is(times(0.5, whose)[20], 50, 'the burst is over');
+  }
+  assert.equal(new Set(times(0.5, 'c')), new Set([50]));
+});
+
 test('the other side sees a closed link after what was sent before', () => {
   const { clock, one, other, atA, atB } = setUp();
   one.send(Buffer.from('last'));

@@ -55,6 +55,35 @@ test('who is turned away knows the neighbours of whoever had no room, and is not
   assert.equal(namesOf(late), ['publisher']);
 });
 
+test('a dial across a cut comes to nothing; somebody else is dialled, and the failed one again once the network is whole', () => {
+  const world = worldOf({ targetNeighbours: 2 });
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => world.join(name, { neighbours: 0, withPublisher: false }));
+  if (!a || !b || !c) throw new Error('three viewers');
+  world.partition([b, c]);
+  assert.not(world.connect(a, b));
+  assert.equal([a, b].map(namesOf), [[], []]);
+  world.run(60_000);
+  assert.equal(namesOf(a), ['publisher'], 'of those that are named it reaches one');
+  world.heal();
+  world.run(12_000);
+  assert.ok(namesOf(a).length >= 2, `it has ${namesOf(a)}`);
+});
+
+test('who is cut off from the publisher gets no answer of the tracker until the network is whole', () => {
+  const world = worldOf({ targetNeighbours: 3 });
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => world.join(name, { neighbours: 0, withPublisher: false }));
+  if (!a || !b || !c) throw new Error('three viewers');
+  world.connect(a, b);
+  world.partition([a, b, c]);
+  world.run(1_000);
+  world.kill(b);
+  world.run(20_000);
+  assert.equal(namesOf(a), [], 'c is on its side, but nobody tells it so');
+  world.heal();
+  world.run(20_000);
+  assert.ok(namesOf(a).includes('c') && namesOf(a).includes('publisher'), `it has ${namesOf(a)}`);
+});
+
 test('the same seed names the same', () => {
   const tell = (seed: number): readonly (readonly string[])[] => {
     const world = worldOf({ targetNeighbours: 4, maxNeighbours: 4, maxViewers: 3 }, seed);
