@@ -58,6 +58,8 @@ interface Variant {
   readonly name: string;
   readonly measuredMs: number;
   readonly station?: Settings;
+  /** Upload of viewers, and of wrongdoers, by bit rate; `VIEWER_RATIO` if left out. */
+  readonly viewerRatio?: number;
   readonly churn?: Churn;
   /** Half of the viewers go so, a third into the span. */
   readonly half?: Departure;
@@ -86,6 +88,8 @@ const VARIANTS: readonly Variant[] = [
   { name: 'late', measuredMs: 55_000, station: { 'swarm.maxConnections': 4 }, late: { count: 10, everyMs: 5_000 } },
   { name: 'polluters', measuredMs: 90_000, wrongdoers: { ratio: 0.2, habits: POLLUTING, areRecorded: true } },
   { name: 'free-riders', measuredMs: 90_000, wrongdoers: { ratio: 0.5, habits: ['takes and never tells'] } },
+  // As in the simulator's `live-free-riders`: enough for all, if the honest half gives it.
+  { name: 'free-riders-3x', measuredMs: 90_000, viewerRatio: 3, wrongdoers: { ratio: 0.5, habits: ['takes and never tells'] } },
 ];
 
 const HEAD: Row = [
@@ -246,6 +250,10 @@ class SwarmRun {
     return this.#variant.wrongdoers?.areRecorded === true;
   }
 
+  get #viewerBytesPerSecond(): number {
+    return this.#bytesPerSecond(this.#variant.viewerRatio ?? VIEWER_RATIO);
+  }
+
   #bytesPerSecond(ratio: number): number {
     return Math.round(this.#recording.bytesPerSecond * ratio);
   }
@@ -262,14 +270,14 @@ class SwarmRun {
   #gang(): Wrongdoers {
     const station = this.#station as ShoalProcess;
     const { dataDir: stationDir, channel } = station;
-    const uploadBytesPerSecond = this.#bytesPerSecond(VIEWER_RATIO);
+    const uploadBytesPerSecond = this.#viewerBytesPerSecond;
     this.#wrongdoers ??= this.#run.keep(new Wrongdoers({ link: channel.link, stationDir, uploadBytesPerSecond }));
     return this.#wrongdoers;
   }
 
   #join(isLate = false): SwarmViewer {
     const link = this.#station?.channel.link ?? '';
-    const settings = { 'swarm.uploadBytesPerSecond': this.#bytesPerSecond(VIEWER_RATIO) };
+    const settings = { 'swarm.uploadBytesPerSecond': this.#viewerBytesPerSecond };
     const viewer = this.#run.keep(new SwarmViewer({ link, settings, recording: this.#recording, isRecorded: isLate || this.#isRecorded }));
     this.#viewers.push(viewer);
     if (isLate) this.#late.add(viewer);
