@@ -3,7 +3,7 @@
  *
  * `npm run bench live-swarm [viewers] [variant …]`: 500 kbit/s, the station's upload 2.2 times and each viewer's 1.2 times that, as in the simulator's `live-*` scenarios, which
  * these runs are compared with. All on this machine: the table says what share of its cores that took, what others took, and how long viewers waited for a
- * core, because a machine that is too slow makes a swarm look bad.
+ * core, because a machine that is too slow makes a swarm look bad. Peers that misbehave are the shipped ones in one process, with the habits of the simulator's.
  */
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -14,6 +14,7 @@ import { Rng } from '../src/kernel/rng.js';
 import type { ChannelStatus } from '../src/relay/endpoints/channel-status.js';
 import { decodeTrace } from '../src/relay/trace/live-trace.js';
 import { replayLive } from '../src/sim/live-replay.js';
+import type { HabitName } from '../src/sim/misbehaviour.js';
 import type { ShoalProcess } from '../test/support/shoal-process.js';
 import { BenchRun, type Row, type Settings } from './support/bench-run.js';
 import { mean, percentile, show, showPercent, sum } from './support/figures.js';
@@ -24,6 +25,9 @@ import { makeRecording, type Recording } from './support/recording.js';
 import { publishTarget, statusNow } from './support/station.js';
 import { type Departure, SwarmViewer } from './support/swarm-viewer.js';
 import { type WireCounts, wireCounts, wireDelta } from './support/wire-counter.js';
+import { type WrongReceipt, wrongReceipts } from './support/wrong-receipts.js';
+import { droppedBy, Wrongdoers } from './support/wrongdoers.js';
+import type { WrongdoerAccount } from './support/wrongdoers-process.js';
 
 const BITS_PER_SECOND = 500_000;
 const RECORDING_SECONDS = 60;
@@ -54,12 +58,25 @@ interface Variant {
   readonly name: string;
   readonly measuredMs: number;
   readonly station?: Settings;
+  /** Upload of viewers, and of wrongdoers, by bit rate; `VIEWER_RATIO` if left out. */
+  readonly viewerRatio?: number;
   readonly churn?: Churn;
   /** Half of the viewers go so, a third into the span. */
   readonly half?: Departure;
   /** So many join one by one, this far apart, and are what is measured. */
   readonly late?: { readonly count: number; readonly everyMs: number };
+  /** So much of all viewers is none of the others, but peers with these habits, in turn. `areRecorded`: what comes to the honest ones is. */
+  readonly wrongdoers?: { readonly ratio: number; readonly habits: readonly HabitName[]; readonly areRecorded?: boolean };
 }
+
+/** Flipped bytes, replayed pieces, another channel's windows, pieces cut short, and maps that are not true. */
+const POLLUTING: readonly HabitName[] = [
+  'flips a byte',
+  'replays an old window',
+  'serves another channel',
+  'cuts pieces short',
+  'claims to hold everything',
+];
 
 const VARIANTS: readonly Variant[] = [
   { name: 'static', measuredMs: 90_000 },
@@ -69,6 +86,10 @@ const VARIANTS: readonly Variant[] = [
   { name: 'half-killed', measuredMs: 45_000, half: 'killed' },
   { name: 'half-silent', measuredMs: 45_000, half: 'frozen' },
   { name: 'late', measuredMs: 55_000, station: { 'swarm.maxConnections': 4 }, late: { count: 10, everyMs: 5_000 } },
+  { name: 'polluters', measuredMs: 90_000, wrongdoers: { ratio: 0.2, habits: POLLUTING, areRecorded: true } },
+  { name: 'free-riders', measuredMs: 90_000, wrongdoers: { ratio: 0.5, habits: ['takes and never tells'] } },
+  // As in the simulator's `live-free-riders`: enough for all, if the honest half gives it.
+  { name: 'free-riders-3x', measuredMs: 90_000, viewerRatio: 3, wrongdoers: { ratio: 0.5, habits: ['takes and never tells'] } },
 ];
 
 const HEAD: Row = [
@@ -93,6 +114,18 @@ const EVENT_HEAD: Row = [
   'recordings replayed alike',
   'left',
   'came',
+];
+const WRONGDOER_HEAD: Row = [
+  'run',
+  'wrongdoers',
+  'MB at players',
+  'wrong bytes among them',
+  'wrong pieces a viewer took from one, most',
+  'wrong manifests, most',
+  'took any, pairs',
+  'dropped for misbehaviour, pairs',
+  'honest ones dropped, pairs',
+  'media they gave / took, MB',
 ];
 const OVERHEAD_HEAD: Row = ['run', 'maps', 'manifests', 'requests', 'other messages', 'frames and headers'];
 const MACHINE_HEAD: Row = [
@@ -134,7 +167,25 @@ interface Figures {
   readonly machine: MachineShare;
   readonly neighbours: number;
   readonly timeoutsPerMinute: number;
+  readonly harm: Harm | undefined;
   readonly faults: readonly string[];
+}
+
+/** What wrongdoers brought about, from the beginning to the end. A pair is one viewer and one of its neighbours. */
+interface Harm {
+  readonly accounts: readonly WrongdoerAccount[];
+  /** Media at all players, and what of it the source did not send. */
+  readonly playedBytes: number;
+  readonly wrongBytes: number;
+  /** Most that one viewer took from one of them; `NaN` where nothing was recorded, because nothing wrong is sent. */
+  readonly wrongPiecesMost: number;
+  readonly wrongManifestsMost: number;
+  /** Pairs in which anything wrong came. */
+  readonly pairsWronged: number;
+  /** Messages that nobody could judge. */
+  readonly unjudged: number;
+  readonly pairsDropped: number;
+  readonly innocentDropped: number;
 }
 
 const words = argv.slice(2).filter((word) => !word.startsWith('--'));
@@ -155,6 +206,7 @@ class SwarmRun {
   readonly #late = new Set<SwarmViewer>();
   readonly #leaving: Promise<void>[] = [];
   #station: ShoalProcess | undefined;
+  #wrongdoers: Wrongdoers | undefined;
   #eventMs: number | undefined;
   #left = 0;
   #came = 0;
@@ -170,8 +222,8 @@ class SwarmRun {
     const station = await this.#run.station({ 'swarm.uploadBytesPerSecond': this.#bytesPerSecond(STATION_RATIO), ...settings });
     this.#station = station;
     const publisher = await this.#run.publish(this.#recording, [publishTarget(station)]);
-    while (this.#viewers.length < viewerCount) {
-      this.#join();
+    for (let index = 0; index < viewerCount; index++) {
+      await this.#joinAs(index);
       await this.#run.wait(JOIN_EVERY_MS);
     }
     await Promise.all(this.#viewers.map((viewer) => viewer.whenWatching()));
@@ -185,21 +237,48 @@ class SwarmRun {
     await this.#run.wait(DUE_MS);
     await Promise.all(this.#leaving);
     const replays = await this.#replays();
-    return this.#figures(before, after, publisher, share, replays);
+    const figures = this.#figures(before, after, publisher, share, replays);
+    return { ...figures, harm: await this.#harm() };
   }
 
   get #watching(): readonly SwarmViewer[] {
     return this.#viewers.filter(({ leftMs }) => leftMs === undefined);
   }
 
+  /** Whether what comes to viewers from the beginning on is looked at message by message. */
+  get #isRecorded(): boolean {
+    return this.#variant.wrongdoers?.areRecorded === true;
+  }
+
+  get #viewerBytesPerSecond(): number {
+    return this.#bytesPerSecond(this.#variant.viewerRatio ?? VIEWER_RATIO);
+  }
+
   #bytesPerSecond(ratio: number): number {
     return Math.round(this.#recording.bytesPerSecond * ratio);
   }
 
+  /** An honest one, or one of those who misbehave, who come evenly among the others. */
+  async #joinAs(index: number): Promise<void> {
+    const { ratio, habits } = this.#variant.wrongdoers ?? { ratio: 0, habits: [] };
+    const before = Math.floor(index * ratio);
+    const habit = Math.floor((index + 1) * ratio) > before ? habits[before % habits.length] : undefined;
+    if (habit === undefined) this.#join();
+    else await this.#gang().join(habit);
+  }
+
+  #gang(): Wrongdoers {
+    const station = this.#station as ShoalProcess;
+    const { dataDir: stationDir, channel } = station;
+    const uploadBytesPerSecond = this.#viewerBytesPerSecond;
+    this.#wrongdoers ??= this.#run.keep(new Wrongdoers({ link: channel.link, stationDir, uploadBytesPerSecond }));
+    return this.#wrongdoers;
+  }
+
   #join(isLate = false): SwarmViewer {
     const link = this.#station?.channel.link ?? '';
-    const settings = { 'swarm.uploadBytesPerSecond': this.#bytesPerSecond(VIEWER_RATIO) };
-    const viewer = this.#run.keep(new SwarmViewer({ link, settings, recording: this.#recording, isRecorded: isLate }));
+    const settings = { 'swarm.uploadBytesPerSecond': this.#viewerBytesPerSecond };
+    const viewer = this.#run.keep(new SwarmViewer({ link, settings, recording: this.#recording, isRecorded: isLate || this.#isRecorded }));
     this.#viewers.push(viewer);
     if (isLate) this.#late.add(viewer);
     return viewer;
@@ -273,7 +352,35 @@ class SwarmRun {
     });
   }
 
-  #figures(before: Snapshot, after: Snapshot, publisher: PacedPublisher, machine: MachineShare, replays: readonly boolean[]): Figures {
+  async #harm(): Promise<Harm | undefined> {
+    const accounts = await this.#wrongdoers?.accounts();
+    if (accounts === undefined) return undefined;
+    const guilty = new Set(accounts.map(({ peerId }) => peerId));
+    const dropped = this.#viewers.flatMap(({ process }) => [...droppedBy(process.program.errors)]);
+    // What is recorded is whole only once the process has ended.
+    await Promise.all(this.#viewers.map((viewer) => viewer.stop()));
+    const { pairs, unjudged } = wrongReceipts(this.#viewers.flatMap(({ tracePath }) => tracePath ?? []));
+    const most = (of: (pair: WrongReceipt) => number): number => (this.#isRecorded ? Math.max(0, ...pairs.map(of)) : Number.NaN);
+    return {
+      accounts,
+      playedBytes: sum(this.#viewers.map(({ check }) => check.takenBytes)),
+      wrongBytes: sum(this.#viewers.map(({ check }) => check.wrongBytes)),
+      wrongPiecesMost: most(({ pieces }) => pieces),
+      wrongManifestsMost: most(({ manifests }) => manifests),
+      pairsWronged: this.#isRecorded ? pairs.length : Number.NaN,
+      unjudged,
+      pairsDropped: dropped.filter((peerId) => guilty.has(peerId)).length,
+      innocentDropped: dropped.filter((peerId) => !guilty.has(peerId)).length,
+    };
+  }
+
+  #figures(
+    before: Snapshot,
+    after: Snapshot,
+    publisher: PacedPublisher,
+    machine: MachineShare,
+    replays: readonly boolean[],
+  ): Omit<Figures, 'harm'> {
     const [fromMs, untilMs] = [before.atMs, after.atMs];
     const sights = new Map(this.#viewers.map((viewer) => [viewer, this.#sightOf(viewer, publisher, untilMs)]));
     const watched = [...sights.values()];
@@ -347,7 +454,8 @@ class SwarmRun {
     const receivedMedia = grown(({ downBytes }) => downBytes.media);
     const fromPeers = grown(({ shareFromPeers, downBytes }) => (shareFromPeers ?? 0) * downBytes.media);
     const playedBytes = grown(({ windowsDelivered }) => windowsDelivered) * ((this.#recording.bytesPerSecond * WINDOW_MS) / 1000);
-    const wire = before.wire && after.wire && this.#left === 0 && this.#late.size === 0 ? wireDelta(before.wire, after.wire) : undefined;
+    const isSteady = this.#left === 0 && this.#late.size === 0 && this.#wrongdoers === undefined;
+    const wire = before.wire && after.wire && isSteady ? wireDelta(before.wire, after.wire) : undefined;
     return {
       stationBytes,
       shareFromPeers: fromPeers / receivedMedia,
@@ -434,6 +542,15 @@ function eventRowOf({ variant, recoveryS, firstFromPeerMs, replays, left, came }
   return [variant, show(recoveryS, 1), quantiles(firstFromPeerMs), replays.length === 0 ? 'n/a' : alike, String(left), String(came)];
 }
 
+function harmRowOf({ variant, harm }: Figures): Row[] {
+  if (harm === undefined) return [];
+  const { accounts, playedBytes, wrongBytes, wrongPiecesMost, wrongManifestsMost, pairsWronged, pairsDropped, innocentDropped } = harm;
+  const given = sum(accounts.map(({ givenBytes }) => givenBytes)) / 1e6;
+  const taken = sum(accounts.map(({ takenBytes }) => takenBytes)) / 1e6;
+  const counts = [wrongBytes, wrongPiecesMost, wrongManifestsMost, pairsWronged, pairsDropped, innocentDropped].map((count) => show(count));
+  return [[variant, String(accounts.length), show(playedBytes / 1e6), ...counts, `${show(given, 1)} / ${show(taken, 1)}`]];
+}
+
 function overheadRowOf({ variant, overheadByKind, overheadRatio, wireOverheadRatio }: Figures): Row {
   const kinds = OVERHEAD_KINDS.map((kind) => showPercent(overheadByKind[kind], 2));
   return [variant, ...kinds, showPercent(wireOverheadRatio - overheadRatio, 2)];
@@ -469,6 +586,7 @@ await BenchRun.run('live-swarm', limitMs, async (run) => {
   const limits = `${BITS_PER_SECOND / 1000} kbit/s, station ${STATION_RATIO}x, viewers ${VIEWER_RATIO}x`;
   run.table(`What players see and what it costs, ${limits}`, HEAD, results.map(rowOf));
   run.table('After what happened', EVENT_HEAD, results.map(eventRowOf));
+  if (results.some(({ harm }) => harm)) run.table('What those who misbehave did', WRONGDOER_HEAD, results.flatMap(harmRowOf));
   run.table('What the overhead is, by media', OVERHEAD_HEAD, results.map(overheadRowOf));
   run.table('The machine meanwhile', MACHINE_HEAD, results.map(machineRowOf));
   return { bitsPerSecond: BITS_PER_SECOND, stationRatio: STATION_RATIO, viewerRatio: VIEWER_RATIO, results };

@@ -10,6 +10,7 @@ import type { Settings } from './bench-run.js';
 import { FlvPlayer } from './flv-player.js';
 import type { SeenFrame } from './player-sight.js';
 import type { Recording } from './recording.js';
+import { SourceCheck } from './source-check.js';
 import { SourceTimes } from './source-times.js';
 import { statusNow } from './station.js';
 
@@ -29,6 +30,8 @@ export class SwarmViewer {
   readonly process: ShoalProcess;
   /** With their times in the source. */
   readonly frames: SeenFrame[] = [];
+  /** Of all that its player got. */
+  readonly check: SourceCheck;
   /** Where its live exchange is recorded. */
   readonly tracePath: string | undefined;
   /** Time on `performance`'s clock. */
@@ -44,6 +47,7 @@ export class SwarmViewer {
     const record = this.tracePath === undefined ? [] : ['--record-trace', this.tracePath];
     this.process = new ShoalProcess(['watch', link, '--json', ...record], { settings });
     this.#sourceTimes = new SourceTimes(recording);
+    this.check = new SourceCheck(recording);
     this.#watching = this.#watch().catch((error: Error) => {
       if (this.leftMs === undefined) this.fault = error.message;
     });
@@ -85,7 +89,10 @@ export class SwarmViewer {
     await this.process.whenReady();
     if (this.leftMs !== undefined) return;
     const player = await FlvPlayer.open(this.process.channel.watch.flv, (tag, arrivedMs) => {
-      if (classifyTag(tag).kind === 'frame') this.frames.push({ type: tag.type, timestampMs: this.#sourceTimes.of(tag), arrivedMs });
+      const isFrame = classifyTag(tag).kind === 'frame';
+      const timestampMs = isFrame ? this.#sourceTimes.of(tag) : tag.timestampMs;
+      this.check.take(tag, timestampMs);
+      if (isFrame) this.frames.push({ type: tag.type, timestampMs, arrivedMs });
     });
     this.#player = player;
     if (this.leftMs !== undefined) player.close();
