@@ -517,6 +517,18 @@ test('a check of everything finds what was changed without a trace, and tells wh
   await store.close();
 });
 
+test('threads that die cost a check its speed, and no piece', async ({ dir, log }) => {
+  const died = { why: 'thread', path: '', detail: 'out of memory' } as const;
+  const hashWorkers = { depth: 2, hashSpans: () => Promise.resolve(died) } as unknown as HashWorkers;
+  const lost: number[] = [];
+  const store = await open(dir, FIXTURE, log, { hashWorkers, onLost: (pieces) => lost.push(...pieces) });
+  await writeAll(store, FIXTURE);
+  await store.recheck();
+  assert.ok(new Bitfield(FIXTURE.title.pieceCount, store.have).full);
+  assert.equal([store.doubtfulPieces, lost], [0, []]);
+  await store.close();
+});
+
 test('a check of everything finds nothing of what is given up meanwhile', async ({ dir, log }) => {
   const store = await open(dir, SINGLE, log, { layout: 'pieces' });
   assert.ok(await writePiece(store, SINGLE, 0));

@@ -134,7 +134,7 @@ export class HashWorkers {
   #onDeath(thread: Thread, detail: string): void {
     clearTimeout(thread.idleTimer);
     this.#threads.delete(thread);
-    for (const { spans, settle } of thread.jobs.values()) settle({ why: 'unreadable', path: pathOf(spans), detail });
+    for (const { spans, settle } of thread.jobs.values()) settle({ why: 'thread', path: pathOf(spans), detail });
     thread.jobs.clear();
     if (!this.#isClosed) this.#handOut();
   }

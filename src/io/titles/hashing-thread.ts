@@ -17,7 +17,8 @@ export interface FileSpan {
 
 /** Why there is no hash. */
 export interface HashFailure {
-  readonly why: 'missing' | 'too-short' | 'unreadable' | 'cancelled';
+  /** `thread`: the thread has ended, which says nothing of the file. */
+  readonly why: 'missing' | 'too-short' | 'unreadable' | 'cancelled' | 'thread';
   readonly path: string;
   /** The system's word for it; empty where it has none. */
   readonly detail: string;

@@ -11,6 +11,7 @@ import type { HashWorkers } from './hash-workers.js';
 import type { RunningHashes } from './running-hashes.js';
 import { rangeOf, type StoredTitle } from './stored-files.js';
 import type { TitleDisk } from './title-disk.js';
+import type { ByteRun } from './title-survey.js';
 
 export interface PieceCheckParts {
   readonly title: StoredTitle;
@@ -50,40 +51,50 @@ export class PieceCheck {
     const { fromByte, toByte } = rangeOf(this.#title, piece);
     const outcome = await this.#workers.hashSpans(this.#disk.hashSpans(fromByte, toByte), signal);
     if (outcome instanceof Uint8Array) return sameBytes(outcome, pieceHash(this.#title, piece));
+    // Nobody's pieces are given up because a thread has died.
+    if (outcome.why === 'thread') return signal.aborted ? undefined : this.isRightInParts(piece);
     return outcome.why === 'cancelled' ? undefined : false;
   }
 
   /** The same, for a few pieces: here and not in a thread, which for three would cost more memory than all the rest of a transfer. */
   async isRightInParts(piece: PieceIndex): Promise<boolean | undefined> {
-    const { fromByte, toByte } = rangeOf(this.#title, piece);
-    const part = new Uint8Array(EXTENT_BYTES);
-    const hash = createHash('sha1');
     try {
-      for (let at = fromByte; at < toByte; at += part.length) {
-        if (this.#closing.aborted) return undefined;
-        const target = part.subarray(0, toByte - at);
-        await this.#disk.readInto(target, at);
-        hash.update(target);
-      }
+      const hash = await this.#hashInParts(rangeOf(this.#title, piece));
+      return hash && sameBytes(hash, pieceHash(this.#title, piece));
     } catch {
       return false;
     }
-    return sameBytes(hash.digest(), pieceHash(this.#title, piece));
+  }
+
+  /** Undefined when the title is closed meanwhile. */
+  async #hashInParts({ fromByte, toByte }: ByteRun): Promise<Uint8Array | undefined> {
+    const part = new Uint8Array(EXTENT_BYTES);
+    const hash = createHash('sha1');
+    for (let at = fromByte; at < toByte; at += part.length) {
+      if (this.#closing.aborted) return undefined;
+      const target = part.subarray(0, toByte - at);
+      await this.#disk.readInto(target, at);
+      hash.update(target);
+    }
+    return hash.digest();
   }
 
   async #hashOf(piece: PieceIndex): Promise<Uint8Array> {
     const { fromByte, toByte } = rangeOf(this.#title, piece);
     const { hash, doneBytes } = this.#hashes.take(piece);
     const restBytes = toByte - fromByte - doneBytes;
-    if (restBytes > INLINE_BYTES_MAX) return this.#hashInWorker(fromByte, toByte);
+    if (restBytes > INLINE_BYTES_MAX) return this.#hashInWorker({ fromByte, toByte });
     if (restBytes > 0) hash.update(await this.#disk.read(fromByte + doneBytes, toByte));
     return hash.digest();
   }
 
-  async #hashInWorker(fromByte: Bytes, toByte: Bytes): Promise<Uint8Array> {
+  async #hashInWorker(range: ByteRun): Promise<Uint8Array> {
+    const { fromByte, toByte } = range;
     const outcome = await this.#workers.hashSpans(this.#disk.hashSpans(fromByte, toByte), this.#closing);
     if (outcome instanceof Uint8Array) return outcome;
-    if (outcome.why === 'cancelled') throw titleClosed(this.#disk.rootPath);
+    const hash = outcome.why === 'thread' ? await this.#hashInParts(range) : undefined;
+    if (hash) return hash;
+    if (outcome.why === 'cancelled' || this.#closing.aborted) throw titleClosed(this.#disk.rootPath);
     throw dataMissing(outcome.path, `can't be read back (${outcome.detail || outcome.why})`);
   }
 }

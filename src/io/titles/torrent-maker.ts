@@ -176,8 +176,12 @@ class Hashing {
 
 function failureError({ why, path, detail }: HashFailure): ShoalError {
   if (why === 'missing' || why === 'too-short') return changedError([path]);
-  const text = why === 'cancelled' ? `${path} was not hashed: the program is ending.` : `${path} can't be read (${detail}).`;
-  return new ShoalError('TITLE_UNREADABLE', text, { path });
+  const texts = {
+    cancelled: `${path} was not hashed: the program is ending.`,
+    thread: `${path} was not hashed: ${detail}. Publish it again.`,
+    unreadable: `${path} can't be read (${detail}).`,
+  };
+  return new ShoalError('TITLE_UNREADABLE', texts[why], { path });
 }
 
 function changedError(paths: readonly string[]): ShoalError {
