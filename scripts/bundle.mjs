@@ -6,7 +6,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,6 +15,8 @@ const FROM = join(ROOT, 'dist', 'src');
 const TO = join(ROOT, 'dist', 'program');
 /** In its place only once it is whole; of each build its own. */
 const NEW = `${TO}.${process.pid}.new`;
+const OLD = `${TO}.${process.pid}.old`;
+const TRIES_MAX = 20;
 const WARM_UP_MS = 30_000;
 
 /** The command line. */
@@ -40,7 +42,9 @@ const COMMON = [
 /** The warm-up is the same whoever builds: neither options of the program nor of Node come from outside. */
 const QUIET_ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SHOAL_|NODE_)/i.test(name)));
 
-process.on('exit', () => rmSync(NEW, { recursive: true, force: true }));
+process.on('exit', () => {
+  for (const path of [NEW, OLD]) rmSync(path, { recursive: true, force: true });
+});
 const main = join(NEW, 'main.cjs');
 // One function, because code is kept by script (bin/bundle.mjs); what is loaded on first use is in it as well, and runs then.
 bundle([
@@ -71,14 +75,15 @@ function finish(path) {
   writeFileSync(path, `/* build ${build} */${text}`);
 }
 
-/** Another build may put its own there at the same time; either is as good. */
+/** Another build may put its own there at the same time; either is as good. What lies there is moved away whole: to delete it there could hit what has just come. */
 function putInPlace() {
   for (let tries = 1; ; tries++) {
-    rmSync(TO, { recursive: true, force: true });
+    rmSync(OLD, { recursive: true, force: true });
     try {
+      if (existsSync(TO)) renameSync(TO, OLD);
       return renameSync(NEW, TO);
     } catch (error) {
-      if (tries === 3) throw error;
+      if (tries === TRIES_MAX) throw error;
     }
   }
 }
