@@ -17,6 +17,8 @@ const WORK_BURST = 20_000;
 const SIGNATURE_WORK = 20;
 /** What a neighbour was sent so long ago counts half when it is decided whose turn it is. */
 const SERVED_HALF_LIFE_MS: Milliseconds = 4_000;
+/** After so many nothing is left of any number of bytes; to halve on for a day would hold up a publisher that ranks a thousand requests. */
+const HALF_LIVES_MAX = 64;
 /** Whether a neighbour gives what it is asked for is remembered over a few pieces: whoever refuses is hardly asked again. With 1/16 riders were not told from others. */
 const GIVEN_GAIN = 1 / 4;
 /** Below this a neighbour gives little: two refusals in a row, and one piece makes up for them. */
@@ -303,7 +305,7 @@ export class Neighbour {
     this.#givenShare += ((isGiven ? 1 : 0) - this.#givenShare) * GIVEN_GAIN;
   }
 
-  /** Of what it was asked for of late it has sent hardly anything. */
+  /** Of what it was asked for of late it has left too much unsent. */
   get givesLittle(): boolean {
     return this.#givenShare < GIVES_LITTLE_SHARE;
   }
@@ -331,8 +333,9 @@ export class Neighbour {
 /** What is left after so many half-lives: halved with each, and on a straight line between. A power would not be the same number on every machine. */
 function remaining(halfLives: number): number {
   const whole = Math.floor(halfLives);
+  if (whole >= HALF_LIVES_MAX) return 0;
   let share = 1 - (halfLives - whole) / 2;
-  for (let passed = 0; passed < whole && share > 0; passed++) share /= 2;
+  for (let passed = 0; passed < whole; passed++) share /= 2;
   return share;
 }
 

@@ -14,7 +14,7 @@ import type { Neighbour } from './neighbour.js';
 import { isAdmitted } from './offences.js';
 import { BufferedWindow } from './window-buffer.js';
 
-/** Windows under way: two for each of four publishers, which is as many as one source has. */
+/** Windows under way: some of each of several publishers, a quarter of a megabyte at 500 kbit/s. */
 const SAMPLES_MAX = 8;
 /** Pieces before a manifest are kept up to this many; more come after it, or not at all. */
 const EARLY_PIECES_MAX = 64;

@@ -150,4 +150,15 @@ test('an answer to a request that was called off is not unasked, once', () => {
   assert.is(neighbour.takeCalledOff(5, 1), undefined);
 });
 
+test('what a neighbour was sent counts half after each half-life, and nothing after a day', () => {
+  const neighbour = new Neighbour('x', 0);
+  assert.is(neighbour.servedOfLate(1e12), 0);
+  neighbour.noteServed(1_000, 10_000);
+  assert.equal(
+    [10_000, 12_000, 14_000, 18_000].map((nowMs) => neighbour.servedOfLate(nowMs)),
+    [1_000, 750, 500, 250],
+  );
+  assert.is(neighbour.servedOfLate(10_000 + 86_400_000), 0);
+});
+
 test.run();
