@@ -155,6 +155,7 @@ const EXCHANGE_KEYS = [
   'secondStageMs',
   'reviewMs',
   'missingShareMax',
+  'pushRatio',
   'fixedWaitMs',
   'deadlineHedgeMs',
 ] as const;

@@ -8,6 +8,7 @@ import type { Neighbour } from '../../src/relay/exchange/neighbour.js';
 import { PendingWindows } from '../../src/relay/exchange/pending-windows.js';
 import { Playout } from '../../src/relay/exchange/playout.js';
 import { Requester } from '../../src/relay/exchange/requester.js';
+import { Subscriptions } from '../../src/relay/exchange/subscriptions.js';
 import { addNeighbour, availability, hold, makeContext, makeWindow, PARAMETERS, sentOf } from '../support/exchange-fixture.js';
 
 const FIRST = 4;
@@ -34,7 +35,7 @@ test('an idle requester has nothing to ask for', () => {
       const playout = new Playout(PARAMETERS, context.buffer, () => false);
       const pending = new PendingWindows();
       const lineage = new Lineage(context);
-      const requester = new Requester({ context, playout, pending, lineage });
+      const requester = new Requester({ context, playout, pending, lineage, subscriptions: new Subscriptions(context, playout, lineage) });
       playout.moveTo(FIRST);
       const neighbours = ['publisher', 'a', 'b', 'c'].map((id) => addNeighbour(context, id, id === 'publisher'));
       for (const neighbour of neighbours.slice(2)) neighbour.succeeded();

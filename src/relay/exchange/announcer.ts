@@ -3,23 +3,31 @@
  *
  * A piece is announced only when it is held and verified (invariant L1), and by a publisher only to those it has been dealt to.
  */
-import type { PieceIndex, WindowNumber } from '../../kernel/units.js';
+import type { Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { LiveMessage, WindowAvailability } from './live-message.js';
 import type { Neighbour } from './neighbour.js';
+import { type FeedStatus, hasSubstream, NO_FEED, substreamOf } from './substreams.js';
 import type { BufferedWindow } from './window-buffer.js';
 import type { WindowShares } from './window-shares.js';
 
 /** A short word names so many pieces at most: more take fewer bytes as bits. */
 const PIECES_NAMED_MAX = 4;
+/** What is fed to a neighbour it is told of so much later: by then it holds most of it, and then there is nothing to tell. */
+const FED_NEWS_MS: Milliseconds = 400;
+
+/** What this peer says of its part in feeding, to that neighbour. */
+export type FeedStatusFor = (neighbour: Neighbour) => FeedStatus;
 
 export class Announcer {
   readonly #context: ExchangeContext;
   readonly #shares: WindowShares;
+  readonly #feedStatus: FeedStatusFor;
 
-  constructor(context: ExchangeContext, shares: WindowShares) {
+  constructor(context: ExchangeContext, shares: WindowShares, feedStatus: FeedStatusFor) {
     this.#context = context;
     this.#shares = shares;
+    this.#feedStatus = feedStatus;
   }
 
   /** Something of this window is new here, or this piece: tell the neighbours that lack it, at once or with the next batch. */
@@ -28,9 +36,19 @@ export class Announcer {
     for (const neighbour of this.#context.neighbours.values()) {
       const mustHear = neighbour.publisher || number > neighbour.shown;
       const isKnown = piece !== undefined && !mustHear && neighbour.map.holds(number, piece, version);
-      if (!isKnown && this.#cares(neighbour, window)) neighbour.news.add(number);
+      if (!isKnown && this.#cares(neighbour, window)) this.#queueNews(neighbour, number, piece);
     }
     this.sendNews();
+  }
+
+  #queueNews(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex | undefined): void {
+    const { nowMs } = this.#context;
+    const substream = piece === undefined ? 0 : substreamOf(number, piece);
+    // Whoever feeds it to us, and has not, is told that there is no need to any more.
+    const isFed = piece !== undefined && !neighbour.publisher && hasSubstream(neighbour.feed.fed & ~neighbour.feeds, substream);
+    const dueMs = isFed ? nowMs + FED_NEWS_MS : nowMs;
+    neighbour.newsDueMs = neighbour.news.size === 0 ? dueMs : Math.min(neighbour.newsDueMs, dueMs);
+    neighbour.news.add(number);
   }
 
   /** Sends the news that are due and comes back for the rest. */
@@ -40,7 +58,7 @@ export class Announcer {
     for (const neighbour of neighbours.values()) {
       // Who does not read what it is sent gets no more of it; the news wait.
       if (neighbour.news.size === 0 || neighbour.blocked) continue;
-      const waitMs = neighbour.lastNewsMs + parameters.haveBatchMs - nowMs;
+      const waitMs = Math.max(neighbour.newsDueMs, neighbour.lastNewsMs + parameters.haveBatchMs) - nowMs;
       if (waitMs > 0) soonestMs = Math.min(soonestMs, waitMs);
       else this.#sendNewsTo(neighbour);
     }
@@ -70,7 +88,7 @@ export class Announcer {
     }
     neighbour.informed = true;
     neighbour.news.clear();
-    this.#send(neighbour, true, windows);
+    this.#send(neighbour, true, windows, this.#feedStatus(neighbour));
   }
 
   /** Other publishers hear at once whether this one is making windows. */
@@ -111,13 +129,14 @@ export class Announcer {
     return isFellow || !neighbour.map.holdsAll(window.number, window.version);
   }
 
-  #send(neighbour: Neighbour, full: boolean, windows: readonly WindowAvailability[]): void {
+  #send(neighbour: Neighbour, full: boolean, windows: readonly WindowAvailability[], feed?: FeedStatus): void {
     const { onAir, buffer } = this.#context;
     // What a whole map leaves out its receiver forgets. Of what stands whole in it there is no more to tell.
     if (full) neighbour.detailed.clear();
     for (const { number, version } of windows) if (version !== undefined) neighbour.detailed.set(number, version);
     const tail = full ? { tail: buffer.tail } : {};
-    this.#context.send(neighbour, { kind: 'map', full, ...(onAir ? { onAir } : {}), ...tail, windows });
+    const feeding = feed === undefined || feed === NO_FEED ? {} : { feed };
+    this.#context.send(neighbour, { kind: 'map', full, ...(onAir ? { onAir } : {}), ...tail, ...feeding, windows });
   }
 
   /** What this neighbour may know of a window; undefined when it is nothing yet. */

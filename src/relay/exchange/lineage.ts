@@ -85,6 +85,13 @@ export class Lineage {
     return neighbour.publisher && neighbour.onAir && !neighbour.lacks(number) && this.#isKin(neighbour, number);
   }
 
+  /** Nothing speaks of publishers that differ. */
+  get isCalm(): boolean {
+    if (this.#rivals.size > 0) return false;
+    for (const { lastMs } of this.#contradictions.values()) if (this.#context.nowMs - lastMs < CONTRADICTION_MS) return false;
+    return true;
+  }
+
   /** Only another line has this window so far, and ours may still come. */
   waits(number: WindowNumber): boolean {
     if (this.#context.buffer.get(number)) return false;

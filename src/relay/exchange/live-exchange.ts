@@ -41,6 +41,9 @@ import { Requester } from './requester.js';
 import { Revocations } from './revocations.js';
 import { SecondStage } from './second-stage.js';
 import { StreamDescription } from './stream-description.js';
+import { Subscribers } from './subscribers.js';
+import { Subscriptions } from './subscriptions.js';
+import { type FeedStatus, NO_FEED, NO_SUBSTREAMS } from './substreams.js';
 import { Survey } from './survey.js';
 import { type Outlook, SwarmOutlook } from './swarm-outlook.js';
 import { Uploader } from './uploader.js';
@@ -102,6 +105,8 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   readonly #pastOffences = new PastOffences();
   readonly #secondStage: SecondStage;
   readonly #outlook: SwarmOutlook;
+  readonly #subscribers: Subscribers;
+  readonly #subscriptions: Subscriptions;
   #lastTickMs: Milliseconds | undefined;
   /** Before this time no neighbour can have been silent, or have read nothing, for too long. */
   #stuckFromMs: Milliseconds = 0;
@@ -113,21 +118,35 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#context = context;
     this.#playout = new Playout(options.parameters, context.buffer, (after, before) => context.isAnnounced(after, before));
     this.#shares = new WindowShares(options.parameters.revealMs);
-    this.#announcer = new Announcer(context, this.#shares);
+    this.#announcer = new Announcer(context, this.#shares, (neighbour) => this.#feedStatus(neighbour));
     this.#lineage = new Lineage(context);
+    this.#uploader = new Uploader(context);
+    this.#subscriptions = new Subscriptions(context, this.#playout, this.#lineage);
+    this.#subscribers = new Subscribers({
+      context,
+      uploader: this.#uploader,
+      subscriptions: this.#subscriptions,
+      passesOn: (peer) => this.#shares.passesOn(peer),
+    });
     this.#fellows = new FellowPublishers(context);
     const [playout, pending, lineage] = [this.#playout, this.#pending, this.#lineage];
-    this.#requester = new Requester({ context, playout, pending, lineage });
+    this.#requester = new Requester({ context, playout, pending, lineage, subscriptions: this.#subscriptions });
     this.#changeOver = new ChangeOver({ context, playout, pending, lineage, requester: this.#requester });
     this.#watch = new ConflictWatch(context, lineage, (left) => this.#changeOver.leave(left));
     this.#survey = new Survey(context);
     this.#outlook = new SwarmOutlook(context, this.#fellows.rank, () => this.#survey.newest);
     const [shares, announcer] = [this.#shares, this.#announcer];
-    this.#publication = new Publication({ context, shares, announcer, fellows: this.#fellows, watch: this.#watch });
+    this.#publication = new Publication({
+      context,
+      shares,
+      announcer,
+      fellows: this.#fellows,
+      watch: this.#watch,
+      subscribers: this.#subscribers,
+    });
     this.#description = new StreamDescription(context);
-    this.#uploader = new Uploader(context);
     const parts = { context, announcer, requester: this.#requester, pending, lineage };
-    this.#receiver = new Receiver(parts);
+    this.#receiver = new Receiver({ ...parts, subscriptions: this.#subscriptions, subscribers: this.#subscribers });
     this.#revocations = new Revocations({ ...parts, description: this.#description, shares });
     this.#delivery = new Delivery({ ...parts, playout });
     this.#choice = new NeighbourChoice({ context, playout, shares });
@@ -200,6 +219,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     const { deliverDue, planDue } = context;
     context.deliverDue = context.planDue = false;
     if (context.isPublisher) return;
+    this.#subscribers.tellChanges();
     if (deliverDue) this.#delivery.deliver();
     if (planDue && this.#delivery.start()) this.#requester.plan();
   }
@@ -232,7 +252,10 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
 
   #onTimer(timer: LiveTimer): void {
     if (timer === 'tick') return this.#tick();
-    if (timer === 'map') return this.#announcer.sendMaps();
+    if (timer === 'map') {
+      this.#subscribers.review();
+      return this.#announcer.sendMaps();
+    }
     if (timer === 'news') return this.#announcer.sendNews();
     if (timer === 'upload') return this.#uploader.onTimer();
     const [name, window, piece] = timer.split(':');
@@ -263,6 +286,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#shares.dropPeer(peer);
     this.#uploader.dropPeer(neighbour);
     this.#requester.dropPeer(neighbour);
+    this.#subscriptions.dropPeer(neighbour);
     this.#survey.dropPeer(peer);
     this.#context.planDue = true;
   }
@@ -306,6 +330,10 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       case 'refuse':
         this.#survey.refused(neighbour, message.window, message.why);
         return this.#requester.onRefusal(neighbour, message);
+      case 'subscribe':
+        return this.#subscribers.onSubscribe(neighbour, message.substreams);
+      case 'feeding':
+        return this.#subscriptions.onFeeding(neighbour, message.substreams, message.depths);
       case 'dissent':
         return this.#watch.onDissent(neighbour, message.bytes);
       case 'info':
@@ -342,6 +370,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#requester.wakeFor(map);
     this.#context.takeMap(neighbour, map);
     neighbour.onAir = map.onAir === true;
+    this.#noteFeed(neighbour, map);
     const isCredible = this.#context.isPublisher ? this.#publication.areCredible(map.windows) : map.windows.length > 0;
     if (isCredible) neighbour.lastToldMs = this.#context.nowMs;
     this.#delivery.noteMap();
@@ -350,10 +379,19 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     if (this.#context.isPublisher) return this.#publication.onMap(map.windows);
     for (const { number } of map.windows) {
       if (number <= this.#playout.playedOut) continue;
+      this.#subscriptions.noteHeard(number);
       this.#changeOver.follow(number);
       this.#requester.onNews(neighbour, number);
     }
     if (!this.#requester.isIdle) this.#context.planDue = true;
+  }
+
+  #noteFeed(neighbour: Neighbour, { full, feed }: LiveMessage & { kind: 'map' }): void {
+    const before = neighbour.feed.fed;
+    if (feed || full) neighbour.feed = feed ?? NO_FEED;
+    if ((before & ~neighbour.feed.fed) === NO_SUBSTREAMS) return;
+    neighbour.newsDueMs = 0;
+    this.#announcer.sendNews();
   }
 
   #tick(): void {
@@ -371,10 +409,20 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#changeOver.followAll();
     this.#delivery.skipIfHopeless();
     this.#secondStage.check();
+    this.#subscriptions.check();
     this.#choice.check();
     this.#delivery.prune();
     this.#requester.askForManifests();
     this.#context.planDue = true;
+  }
+
+  #feedStatus(neighbour: Neighbour): FeedStatus {
+    const { isPublisher, neighbours } = this.#context;
+    const offered = this.#subscribers.offeredTo(neighbour);
+    const { fed } = this.#subscriptions;
+    const { depths } = this.#subscribers;
+    if (isPublisher && neighbours.values().some(({ subscribed }) => subscribed !== NO_SUBSTREAMS)) return { offered, fed, depths };
+    return (offered | fed) === NO_SUBSTREAMS ? NO_FEED : { offered, fed, depths };
   }
 
   #dropStuck(): void {

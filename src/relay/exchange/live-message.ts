@@ -3,8 +3,8 @@
  *
  * | type | message  | body                                                                                                  |
  * |------|----------|-------------------------------------------------------------------------------------------------------|
- * | 0    | hello    | version u8 (3), flags u8 (bit 0: holds the source), rank u32: drawn at random, orders publishers        |
- * | 1    | map      | flags u8 (bit 0: it replaces all that was said before; bit 1: publishing; bit 2: no tail follows), tail u32, entries to the end |
+ * | 0    | hello    | version u8 (4), flags u8 (bit 0: holds the source), rank u32: drawn at random, orders publishers        |
+ * | 1    | map      | flags u8 (bit 0: it replaces all that was said before; bit 1: publishing; bit 2: no tail follows; bit 3: feeding follows), tail u32, feeding: offered u8, fed u8, depth u4 for each of six substreams; entries to the end |
  * | 2    | request  | flags u8 (bit 0: send the manifest first), window u32, patience u16 ms, pieces u16… to the end          |
  * | 3    | manifest | age u32 ms since the window was cut, manifest to the end                                               |
  * | 4    | piece    | window u32, piece u16, payload to the end                                                              |
@@ -15,6 +15,8 @@
  * | 9    | dissent  | signed dissent to the end                                                                               |
  * | 10   | have     | window u32, of which the details were told before; pieces u16… to the end, none: all of it              |
  * | 11   | manifest | the same as 3 without its certificate, which is the one of the last manifest that came with one          |
+ * | 12   | subscribe | substreams u8, a bit for each (`substreams.ts`): send these unasked, and no others                     |
+ * | 13   | feeding  | substreams u8: these are sent unasked; depth u4 for each of six: what has changed of either             |
  *
  * A map entry is a run of windows or one window in part. Its first byte says which:
  * 0: run, all pieces held: first window u32, count u8, then per window u16 = piece count | 0x8000 when it holds a key frame, and u32 = content
@@ -28,8 +30,9 @@ import { Malformed } from '../../kernel/errors.js';
 import type { Codec } from '../../kernel/ports.js';
 import type { Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import { type ContentVersion, PIECES_MAX } from './manifest.js';
+import { ALL_SUBSTREAMS, type FeedStatus, SUBSTREAMS, type SubstreamSet } from './substreams.js';
 
-export const LIVE_VERSION = 3;
+export const LIVE_VERSION = 4;
 /** Windows one map may speak of; a buffer holds far fewer. */
 export const MAP_WINDOWS_MAX = 1024;
 /** Pieces one request, cancel, refusal or have may name. */
@@ -54,6 +57,8 @@ export type LiveMessage =
       readonly onAir?: boolean;
       /** Windows below it are gone at the sender; left out: as said before. */
       readonly tail?: WindowNumber;
+      /** Its part in feeding; left out where it has none. */
+      readonly feed?: FeedStatus;
       readonly windows: readonly WindowAvailability[];
     }
   /** A map of one window in fewer bytes, for whom its details have been told. No pieces: all of it. */
@@ -84,11 +89,14 @@ export type LiveMessage =
     }
   | { readonly kind: 'info'; readonly bytes: Uint8Array }
   | { readonly kind: 'revocations'; readonly bytes: Uint8Array }
-  | { readonly kind: 'dissent'; readonly bytes: Uint8Array };
+  | { readonly kind: 'dissent'; readonly bytes: Uint8Array }
+  | { readonly kind: 'subscribe'; readonly substreams: SubstreamSet }
+  | { readonly kind: 'feeding'; readonly substreams: SubstreamSet; readonly depths: readonly number[] };
 
 const MAP_FULL = 1;
 const MAP_ON_AIR = 2;
 const MAP_WITHOUT_TAIL = 4;
+const MAP_WITH_FEED = 8;
 const KEY_BIT = 0x8000;
 const UINT16_MAX = 0xffff;
 
@@ -105,6 +113,8 @@ export const TRAFFIC_KIND = {
   info: 'control',
   dissent: 'control',
   revocations: 'control',
+  subscribe: 'request',
+  feeding: 'request',
 } as const;
 
 export const liveCodec: Codec<LiveMessage> = { encode: encodeLiveMessage, decode: decodeLiveMessage };
@@ -119,7 +129,7 @@ function encodeLiveMessage(message: LiveMessage): Uint8Array {
         .uint32(message.rank)
         .finish();
     case 'map':
-      return encodeMap((message.full ? MAP_FULL : 0) | (message.onAir ? MAP_ON_AIR : 0), message.tail, message.windows);
+      return encodeMap(message);
     case 'request': {
       const writer = new ByteWriter(8 + message.pieces.length * 2)
         .uint8(2)
@@ -157,6 +167,10 @@ function encodeLiveMessage(message: LiveMessage): Uint8Array {
       return writePieces(new ByteWriter(5 + message.pieces.length * 2).uint8(10).uint32(message.window), message.pieces);
     case 'dissent':
       return new ByteWriter(1 + message.bytes.length).uint8(9).bytes(message.bytes).finish();
+    case 'subscribe':
+      return new ByteWriter(2).uint8(12).uint8(message.substreams).finish();
+    case 'feeding':
+      return writeDepths(new ByteWriter(5).uint8(13).uint8(message.substreams), message.depths).finish();
   }
 }
 
@@ -165,10 +179,20 @@ function writePieces(writer: ByteWriter, pieces: readonly PieceIndex[]): Uint8Ar
   return writer.finish();
 }
 
+function writeDepths(writer: ByteWriter, depths: readonly number[]): ByteWriter {
+  for (let substream = 0; substream < SUBSTREAMS; substream += 2)
+    writer.uint8(((depths[substream] ?? 0) << 4) | (depths[substream + 1] ?? 0));
+  return writer;
+}
+
 /** Folds windows that follow each other and are held whole into runs. */
-function encodeMap(flags: number, tail: WindowNumber | undefined, windows: readonly WindowAvailability[]): Uint8Array {
-  const writer = new ByteWriter(64).uint8(1).uint8(flags | (tail === undefined ? MAP_WITHOUT_TAIL : 0));
+function encodeMap({ full, onAir, tail, feed, windows }: LiveMessage & { readonly kind: 'map' }): Uint8Array {
+  const said = (tail === undefined ? MAP_WITHOUT_TAIL : 0) | (feed ? MAP_WITH_FEED : 0);
+  const writer = new ByteWriter(64).uint8(1).uint8((full ? MAP_FULL : 0) | (onAir ? MAP_ON_AIR : 0) | said);
   if (tail !== undefined) writer.uint32(tail);
+  if (feed) {
+    writeDepths(writer.uint8(feed.offered).uint8(feed.fed), feed.depths);
+  }
   let at = 0;
   while (at < windows.length) {
     const first = windows[at];
@@ -257,6 +281,10 @@ function decodeBody(type: number, reader: ByteReader): LiveMessage | Malformed {
     }
     case 11:
       return { kind: 'manifest', ageMs: reader.uint32(), bytes: reader.rest(), short: true };
+    case 12:
+      return { kind: 'subscribe', substreams: reader.uint8() & ALL_SUBSTREAMS };
+    case 13:
+      return { kind: 'feeding', substreams: reader.uint8() & ALL_SUBSTREAMS, depths: decodeDepths(reader) };
     default:
       return new Malformed(`live message of unknown type ${type}`);
   }
@@ -278,13 +306,29 @@ function withPieces(reader: ByteReader, make: (pieces: readonly PieceIndex[]) =>
 function decodeMap(reader: ByteReader): LiveMessage | Malformed {
   const flags = reader.uint8();
   const said = (flags & MAP_WITHOUT_TAIL) === 0 ? { tail: reader.uint32() } : {};
+  const feed = (flags & MAP_WITH_FEED) === 0 ? {} : { feed: decodeFeed(reader) };
   const windows: WindowAvailability[] = [];
   while (reader.ok && reader.remainingBytes > 0) {
     const entry = decodeEntry(reader, windows);
     if (entry) return entry;
     if (windows.length > MAP_WINDOWS_MAX) return new Malformed(`map of more than ${MAP_WINDOWS_MAX} windows`);
   }
-  return { kind: 'map', full: (flags & MAP_FULL) !== 0, ...((flags & MAP_ON_AIR) === 0 ? {} : { onAir: true }), ...said, windows };
+  return { kind: 'map', full: (flags & MAP_FULL) !== 0, ...((flags & MAP_ON_AIR) === 0 ? {} : { onAir: true }), ...said, ...feed, windows };
+}
+
+function decodeFeed(reader: ByteReader): FeedStatus {
+  const offered = reader.uint8() & ALL_SUBSTREAMS;
+  const fed = reader.uint8() & ALL_SUBSTREAMS;
+  return { offered, fed, depths: decodeDepths(reader) };
+}
+
+function decodeDepths(reader: ByteReader): readonly number[] {
+  const depths: number[] = [];
+  while (depths.length < SUBSTREAMS) {
+    const both = reader.uint8();
+    depths.push(both >> 4, both & 0xf);
+  }
+  return depths;
 }
 
 /** Appends the windows of one entry, or says what is wrong with it. */

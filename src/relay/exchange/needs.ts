@@ -12,6 +12,7 @@ import type { Neighbour } from './neighbour.js';
 import { EARLY_PIECES_MAX, type PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import { deadlineClass, isFree, isHandy, type Need } from './scheduler.js';
+import type { Subscriptions } from './subscriptions.js';
 import type { BufferedWindow } from './window-buffer.js';
 
 /** A piece that no neighbour shows is asked of a publisher, which may not have shown it to us yet, when the player has so little left. */
@@ -24,6 +25,7 @@ export interface NeedsView {
   readonly downloads: Downloads;
   readonly pending: PendingWindows;
   readonly lineage: Lineage;
+  readonly subscriptions: Subscriptions;
 }
 
 /** One window in want of something. */
@@ -175,6 +177,7 @@ function addNeeds({ number, window, windowsAhead, holders, claims }: Want, view:
   for (let piece = 0; piece < pieceCount; piece++) {
     if (window?.held.has(piece) || pending.has(number, piece) || downloads.get(number, piece)) continue;
     const showing = holders.filter((_, at) => covers(claims[at] as WindowAvailability, piece));
+    if (view.subscriptions.awaits(number, piece, slackMs, showing)) continue;
     // Whoever may not be asked, because it owes as much as it may spoil, does not keep the rescue away.
     const isShown = showing.some((holder) => holder.bearsAnother);
     const having = isShown || slackMs > RESCUE_SLACK_MS ? showing : publishers().filter((publisher) => mayHave(publisher, number, piece));

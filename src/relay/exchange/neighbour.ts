@@ -7,6 +7,7 @@ import { CertificateMemory } from './certificate-memory.js';
 import type { LiveMessage } from './live-message.js';
 import type { LiveParameters } from './live-parameters.js';
 import type { ContentVersion } from './manifest.js';
+import { type FeedStatus, NO_FEED, NO_SUBSTREAMS, type SubstreamSet } from './substreams.js';
 import { WaitTime } from './wait-time.js';
 
 /** Work a neighbour may cause: an honest one at 10 Mbit/s causes about a tenth of it. One unit is about ten microseconds here. */
@@ -129,6 +130,20 @@ export class Neighbour {
   /** Windows with news it has not been told yet; all in the buffer. */
   readonly news = new Set<WindowNumber>();
   lastNewsMs: Milliseconds = 0;
+  /** What there is to tell it may wait until then. */
+  newsDueMs: Milliseconds = 0;
+  /** What it says of its part in feeding. */
+  feed: FeedStatus = NO_FEED;
+  /** What it is fed by us, and we by it. */
+  subscribed: SubstreamSet = NO_SUBSTREAMS;
+  feeds: SubstreamSet = NO_SUBSTREAMS;
+  /** What it fed us before, of which something may still be on its way until then. */
+  leftFeeds: SubstreamSet = NO_SUBSTREAMS;
+  leftUntilMs: Milliseconds = 0;
+  /** It failed as a feeder, or would not be one: it is left alone until then. */
+  shunnedUntilMs: Milliseconds = 0;
+  /** How often it has. */
+  failedFeeds = 0;
   /** Windows of which it has been told the details, and of which content; as far back as the buffer reaches. */
   readonly detailed = new Map<WindowNumber, ContentVersion>();
   /** It has got one map with all details. */

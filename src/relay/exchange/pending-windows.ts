@@ -66,6 +66,11 @@ export class PendingWindows {
     return window === undefined || nowMs - window.manifestAskedMs > patienceMs;
   }
 
+  /** Something of this window comes unasked, and its manifest as a rule before it. */
+  expect(number: WindowNumber, nowMs: Milliseconds): void {
+    if (!this.#windows.has(number)) this.#windows.set(number, { manifestAskedMs: nowMs, asked: new Set(), pieces: new Map() });
+  }
+
   hasAsked(number: WindowNumber, peer: ConnectionId): boolean {
     return this.#windows.get(number)?.asked.has(peer) === true;
   }

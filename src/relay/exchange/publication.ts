@@ -5,7 +5,7 @@
  */
 import { copyOf } from '../../kernel/bytes.js';
 import { invariant, Malformed } from '../../kernel/errors.js';
-import type { ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { ConnectionId, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { Announcer } from './announcer.js';
 import type { ConflictWatch } from './conflict-watch.js';
 import type { ExchangeContext } from './exchange-context.js';
@@ -14,6 +14,7 @@ import type { WindowAvailability } from './live-message.js';
 import { decodeManifest, type Manifest, signManifest, splitPieces, type WindowContent } from './manifest.js';
 import { awakeMs, type Neighbour } from './neighbour.js';
 import { isAdmitted } from './offences.js';
+import type { Subscribers } from './subscribers.js';
 import type { BufferedWindow } from './window-buffer.js';
 import type { Crowd, WindowShares } from './window-shares.js';
 
@@ -46,6 +47,7 @@ export interface PublicationParts {
   readonly announcer: Announcer;
   readonly fellows: FellowPublishers;
   readonly watch: ConflictWatch;
+  readonly subscribers: Subscribers;
 }
 
 export class Publication {
@@ -54,11 +56,13 @@ export class Publication {
   readonly #announcer: Announcer;
   readonly #fellows: FellowPublishers;
   readonly #watch: ConflictWatch;
+  readonly #subscribers: Subscribers;
   /** Signed, and waiting for others to show the same. */
   readonly #unconfirmed = new Map<WindowNumber, Unconfirmed>();
   windowsPublished = 0;
 
-  constructor({ context, shares, announcer, fellows, watch }: PublicationParts) {
+  constructor({ context, shares, announcer, fellows, watch, subscribers }: PublicationParts) {
+    this.#subscribers = subscribers;
     this.#context = context;
     this.#shares = shares;
     this.#announcer = announcer;
@@ -177,10 +181,21 @@ export class Publication {
     this.#watch.notePublished(window.number);
     const part = this.#fellows.partIn(window.number);
     const first = (neighbour: Neighbour): boolean => part.count === 1 || part.serves(neighbour);
-    const dealt = this.#shares.open(window, this.#crowd(window, first), nowMs, part);
+    const takerOf = (piece: PieceIndex): ConnectionId | undefined => this.#takerOf(window, piece);
+    const dealt = this.#shares.open(window, this.#crowd(window, first), nowMs, part, takerOf);
     const handoverMs = Math.min(HANDOVER_MS_MAX, Math.max(HANDOVER_MS, part.lagMs + HANDOVER_MS / 2));
     if (dealt) this.#context.schedule(`reveal:${window.number}`, part.count === 1 ? this.#shares.lookMs : handoverMs);
+    for (const piece of window.copies.keys())
+      this.#subscribers.feed(window, piece, ({ id }) => this.#shares.visibleTo(id, window).has(piece));
     this.#announcer.note(window);
+  }
+
+  /** Whom this publisher feeds the piece, as long as that one passes on what it gets. */
+  #takerOf(window: BufferedWindow, piece: PieceIndex): ConnectionId | undefined {
+    const taker = this.#subscribers.takerOf(window, piece);
+    if (taker === undefined || this.#shares.passesOn(taker)) return taker;
+    this.#subscribers.revoke(taker);
+    return undefined;
   }
 
   /** Viewers that a window may be dealt to. `first`: those who get it first, if there are two of them. */

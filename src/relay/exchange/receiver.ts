@@ -15,6 +15,8 @@ import type { Neighbour } from './neighbour.js';
 import { isAdmitted } from './offences.js';
 import type { EarlyPiece, PendingWindows } from './pending-windows.js';
 import type { Requester } from './requester.js';
+import type { Subscribers } from './subscribers.js';
+import type { Subscriptions } from './subscriptions.js';
 import type { BufferedWindow } from './window-buffer.js';
 
 /** Two bad pieces end the acquaintance (peers sheet, goal 11). */
@@ -28,6 +30,8 @@ export interface ReceiverParts {
   readonly requester: Requester;
   readonly pending: PendingWindows;
   readonly lineage: Lineage;
+  readonly subscriptions: Subscriptions;
+  readonly subscribers: Subscribers;
 }
 
 export class Receiver {
@@ -36,12 +40,16 @@ export class Receiver {
   readonly #requester: Requester;
   readonly #pending: PendingWindows;
   readonly #lineage: Lineage;
+  readonly #subscriptions: Subscriptions;
+  readonly #subscribers: Subscribers;
   duplicateBytes: Bytes = 0;
   fromPublishersBytes: Bytes = 0;
   fromPeersBytes: Bytes = 0;
   badPieces = 0;
 
-  constructor({ context, announcer, requester, pending, lineage }: ReceiverParts) {
+  constructor({ context, announcer, requester, pending, lineage, subscriptions, subscribers }: ReceiverParts) {
+    this.#subscriptions = subscriptions;
+    this.#subscribers = subscribers;
     this.#lineage = lineage;
     this.#context = context;
     this.#announcer = announcer;
@@ -54,7 +62,9 @@ export class Receiver {
     const { parameters, buffer, nowMs, intake } = this.#context;
     const manifest = intake.manifest(bytes, parameters.pieceBytes);
     if (manifest instanceof Malformed) return this.#context.accuse(neighbour, manifest.reason);
-    if (!this.#pending.expects(manifest.number) || manifest.number < lowestWanted) return void neighbour.noteManifestCame(manifest.number);
+    const isFed = this.#isFed(neighbour, manifest.number, 0) && !buffer.get(manifest.number);
+    const isExpected = isFed || this.#pending.expects(manifest.number);
+    if (!isExpected || manifest.number < lowestWanted) return void neighbour.noteManifestCame(manifest.number);
     if (!isAdmitted(this.#context, neighbour, manifest)) return this.#refuse(neighbour, manifest.number);
     neighbour.map.noteVersion(manifest.number, manifest.version);
     neighbour.proved();
@@ -77,17 +87,28 @@ export class Receiver {
     // Good if it fits, and nobody's fault if not.
     if (calledOff === 'other-content' && !this.#fits(number, piece, payload)) return neighbour.noteUnjudged();
     const { awaited, asked } = this.#requester.onAnswer(neighbour, number, piece, payload.length);
-    if (!asked && !calledOff) neighbour.unasked += 1;
+    const isFed = this.#isFed(neighbour, number, piece);
+    if (isFed) this.#subscriptions.noteFed(neighbour, number, piece);
+    if (!asked && !calledOff && !isFed) neighbour.unasked += 1;
     if (neighbour.unasked > UNASKED_MAX) return this.#context.accuse(neighbour, 'pieces that nobody asked for');
     const window = this.#context.buffer.get(number);
     if (window?.held.has(piece)) this.#onDuplicate(neighbour, window, piece, payload);
     // A late answer to a request that was given up is still good, if the window is here to check it against.
-    if (!awaited && !window) return neighbour.noteUnjudged();
+    if (!awaited && !window && !isFed) return neighbour.noteUnjudged();
     if (window?.held.has(piece)) return;
     this.#context.planDue = true;
     this.#countMedia(neighbour, payload.length);
+    // Of one that may be a liar no more is kept than is enough to find it out.
+    if (!window && isFed && !awaited && neighbour.onTrial && this.#pending.countFrom(neighbour.id) >= BAD_PIECES_MAX)
+      return neighbour.noteUnjudged();
+    if (!window && isFed) this.#pending.expect(number, this.#context.nowMs);
     if (!window) this.#keepEarly(neighbour, number, piece, payload);
     else if (this.#verify(window, piece, payload, neighbour)) this.#context.deliverDue = true;
+  }
+
+  /** It comes unasked, as was agreed. */
+  #isFed(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex): boolean {
+    return this.#subscriptions.isFedBy(neighbour, number, piece) && this.#subscriptions.takes(number);
   }
 
   /** It is of no use, but what is wrong with it counts all the same: or a slow liar would never be found out. */
@@ -143,6 +164,7 @@ export class Receiver {
       from?.succeeded();
       this.#context.lastGoodMs = this.#context.nowMs;
       from?.map.noteHeld(window.number, piece, window.held.length, window.version);
+      this.#subscribers.feed(window, piece);
       this.#announcer.note(window, piece);
       return true;
     }

@@ -13,6 +13,8 @@ import { awakeMs, type CallOff, type Neighbour } from './neighbour.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
 import { byUrgency, chooseHolder, type Need } from './scheduler.js';
+import type { Subscriptions } from './subscriptions.js';
+import { NO_SUBSTREAMS } from './substreams.js';
 import { type Awaited, WaitPolicy } from './wait-policy.js';
 
 export type LiveRefusal = LiveMessage & { readonly kind: 'refuse' };
@@ -33,6 +35,7 @@ export interface RequesterParts {
   readonly playout: Playout;
   readonly pending: PendingWindows;
   readonly lineage: Lineage;
+  readonly subscriptions: Subscriptions;
 }
 
 export class Requester {
@@ -47,13 +50,13 @@ export class Requester {
   /** Pieces whose one-shot timeout has fired. */
   firstTimeouts = 0;
 
-  constructor({ context, playout, pending, lineage }: RequesterParts) {
+  constructor({ context, playout, pending, lineage, subscriptions }: RequesterParts) {
     this.#context = context;
     this.#playout = playout;
     this.#pending = pending;
     this.#lineage = lineage;
     this.#policy = new WaitPolicy(context.parameters);
-    this.#view = { context, playout, downloads: this.#downloads, pending, lineage };
+    this.#view = { context, playout, downloads: this.#downloads, pending, lineage, subscriptions };
   }
 
   /** Something has happened that may have changed what there is to ask for. */
@@ -89,7 +92,8 @@ export class Requester {
       windows.set(need.window, [...(windows.get(need.window) ?? []), need.piece]);
     }
     for (const [holder, windows] of requests) for (const [window, pieces] of windows) this.#sendRequest(holder, window, pieces);
-    const isIdle = requests.size === 0 && !isHeldBack && this.#policy.movesOnNews;
+    const isFed = this.#view.subscriptions.fed !== NO_SUBSTREAMS;
+    const isIdle = requests.size === 0 && !isHeldBack && !isFed && this.#policy.movesOnNews;
     this.#idleUntilMs = isIdle ? idleUntilMs(this.#view) : Number.NEGATIVE_INFINITY;
   }
 

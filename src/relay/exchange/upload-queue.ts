@@ -21,6 +21,8 @@ export interface Upload {
   readonly sizeBytes: Bytes;
   /** When the asker gives up. */
   readonly deadlineMs: Milliseconds;
+  /** Nobody has asked for it: it is fed. Too late it is of no use. */
+  readonly isPush?: boolean;
 }
 
 export class UploadQueue {
@@ -69,11 +71,17 @@ export class UploadQueue {
     return sizeBytes;
   }
 
-  /** Takes out what nobody waits for any more: uploads whose deadline lies before this time. */
-  dropOverdue(beforeMs: Milliseconds): void {
+  /** Takes out what nobody waits for any more: requests whose deadline lies before `beforeMs`, and what was to be fed and is late. Returns how many of the latter. */
+  dropOverdue(beforeMs: Milliseconds, nowMs: Milliseconds): number {
+    let latePushes = 0;
     for (const uploads of [...this.#byPeer.values()]) {
-      for (const { peer, window, piece, deadlineMs } of [...uploads.values()]) if (deadlineMs < beforeMs) this.cancel(peer, window, piece);
+      for (const { peer, window, piece, deadlineMs, isPush } of [...uploads.values()]) {
+        if (deadlineMs >= (isPush ? nowMs : beforeMs)) continue;
+        this.cancel(peer, window, piece);
+        if (isPush) latePushes += 1;
+      }
     }
+    return latePushes;
   }
 
   /** Removes and returns the most needed upload among neighbours that can take one. `rank`: lower goes first. */

@@ -38,10 +38,14 @@ const MUTE_RANK_MS: Milliseconds = 100_000_000;
  */
 const TAKER_RANK_MS: Milliseconds = 20_000_000;
 
+/** What is fed leaves within this time, or not at all: whoever waits for it asks somebody else soon. */
+const PUSH_PATIENCE_MS: Milliseconds = 500;
+
 export class Uploader {
   readonly #context: ExchangeContext;
   readonly #queue = new UploadQueue();
   #scheduled = false;
+  #pushes = { late: 0, sent: 0 };
 
   constructor(context: ExchangeContext) {
     this.#context = context;
@@ -61,6 +65,21 @@ export class Uploader {
     this.serve();
   }
 
+  /** Sends a piece that nobody has asked for, in its turn. */
+  push({ id: peer }: Neighbour, window: BufferedWindow, piece: PieceIndex): void {
+    const { number, version } = window;
+    const deadlineMs = this.#context.nowMs + PUSH_PATIENCE_MS;
+    this.#queue.add({ peer, window: number, piece, version, sizeBytes: window.piece(piece)?.length ?? 0, deadlineMs, isPush: true });
+    this.serve();
+  }
+
+  /** How many pieces that nobody had asked for have left since this was last asked, and how many could not in time. */
+  takePushes(): { readonly late: number; readonly sent: number } {
+    const pushes = this.#pushes;
+    this.#pushes = { late: 0, sent: 0 };
+    return pushes;
+  }
+
   onCancel(neighbour: Neighbour, window: WindowNumber, pieces: readonly PieceIndex[]): void {
     for (const piece of pieces) this.#queue.cancel(neighbour.id, window, piece);
   }
@@ -78,7 +97,7 @@ export class Uploader {
   /** Sends as much as the uplink allows now and comes back for the rest. */
   serve(): void {
     const { options, neighbours, nowMs, parameters } = this.#context;
-    this.#queue.dropOverdue(nowMs - parameters.waitMaxMs);
+    this.#pushes.late += this.#queue.dropOverdue(nowMs - parameters.waitMaxMs, nowMs);
     const ready = (peer: string): boolean => neighbours.get(peer)?.blocked === false;
     while (!this.#queue.empty) {
       const delayMs = options.uplink.delayMs(nowMs);
@@ -96,6 +115,9 @@ export class Uploader {
     if (!neighbour) return;
     if (!window || !payload || window.version !== upload.version)
       return this.#refuse(neighbour, upload.window, [upload.piece], 'not-held', 0);
+    if (upload.isPush && neighbour.map.holds(upload.window, upload.piece, upload.version)) return;
+    if (upload.isPush && upload.piece === 0 && !neighbour.map.get(upload.window)) this.#sendManifest(neighbour, window);
+    if (upload.isPush) this.#pushes.sent += 1;
     window.copies[upload.piece] = (window.copies[upload.piece] ?? 0) + 1;
     if (this.#context.isPublisher) window.noteTaker(upload.piece, upload.peer);
     neighbour.noteServed(payload.length, this.#context.nowMs);

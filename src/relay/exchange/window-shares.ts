@@ -28,6 +28,8 @@ const LOOKS_PER_REVEAL = 4;
 const PROBE_WINDOWS = 16;
 /** That many of the neighbours may lie about what they hold without a piece being taken for spread. */
 const LIARS_RATIO = 0.2;
+/** Who passes on less of what it is dealt is not fed. */
+const PASSED_ON_MIN = 0.5;
 /** Copies in the swarm for each one sent: below this, dealing only costs time. */
 const SPREAD_MIN = 1.25;
 const SPREAD_GAIN = 1 / 4;
@@ -40,6 +42,9 @@ export interface Crowd {
   /** Somebody names another content under the window's number. */
   readonly contested: boolean;
 }
+
+/** Whom a piece is fed, if anybody: it is dealt to that one. */
+export type TakerOf = (piece: PieceIndex) => ConnectionId | undefined;
 
 /** `dealt`: somebody may know of more than before. */
 export type DealState = 'over' | 'dealt' | 'unchanged';
@@ -98,7 +103,7 @@ export class WindowShares {
   }
 
   /** Deals a new window's pieces out in turn. False when there are too few neighbours to share it. */
-  open(window: BufferedWindow, crowd: Crowd, nowMs: Milliseconds, part?: Part): boolean {
+  open(window: BufferedWindow, crowd: Crowd, nowMs: Milliseconds, part?: Part, takerOf: TakerOf = () => undefined): boolean {
     const probe = this.#records.windows++ % PROBE_WINDOWS === 0;
     if (this.#revealMs === 0 || crowd.able.length < 2 || (this.#spread < SPREAD_MIN && !probe)) return false;
     const isShared = part !== undefined && part.count > 1;
@@ -127,7 +132,8 @@ export class WindowShares {
     const reliable = this.#records.reliable(crowd.able);
     for (const piece of pieces) {
       if (isShared && !part.isOurs(piece)) continue;
-      this.#give(deal, reliable, piece, nowMs);
+      const taker = takerOf(piece);
+      this.#give(deal, taker !== undefined && reliable.includes(taker) ? [taker] : reliable, piece, nowMs);
     }
     return true;
   }
@@ -175,6 +181,11 @@ export class WindowShares {
   /** How much of what it was dealt this neighbour has passed on in time, 0 to 1; undefined while it has been dealt nothing. */
   recordOf(peer: ConnectionId): number | undefined {
     return this.#records.of(peer);
+  }
+
+  /** It passes on most of what it is dealt, as far as anybody knows. */
+  passesOn(peer: ConnectionId): boolean {
+    return (this.#records.of(peer) ?? 1) >= PASSED_ON_MIN;
   }
 
   /** Whether other publishers still have the first turn with their parts of this window. */

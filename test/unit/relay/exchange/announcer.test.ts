@@ -2,13 +2,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Announcer } from '../../../../src/relay/exchange/announcer.js';
 import type { LiveMessage } from '../../../../src/relay/exchange/live-message.js';
+import { NO_FEED } from '../../../../src/relay/exchange/substreams.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import { addNeighbour, availability, hold, makeContext, makeWindow, PARAMETERS, sent, sentOf } from '../../../support/exchange-fixture.js';
 
 function setUp() {
   const context = makeContext({}, 1_000);
   const shares = new WindowShares(PARAMETERS.revealMs);
-  const announcer = new Announcer(context, shares);
+  const announcer = new Announcer(context, shares, () => NO_FEED);
   const maps = () => sentOf(context.takeEffects(), 'map');
   return { context, shares, announcer, maps };
 }

@@ -6,6 +6,7 @@ import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import { PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
 import { Playout } from '../../../../src/relay/exchange/playout.js';
 import { Requester } from '../../../../src/relay/exchange/requester.js';
+import { Subscriptions } from '../../../../src/relay/exchange/subscriptions.js';
 import {
   addNeighbour,
   availability,
@@ -36,7 +37,7 @@ function setUp(overrides: Partial<LiveExchangeOptions> = {}) {
   playout.deliver(context.nowMs);
   const pending = new PendingWindows();
   const lineage = new Lineage(context);
-  const requester = new Requester({ context, playout, pending, lineage });
+  const requester = new Requester({ context, playout, pending, lineage, subscriptions: new Subscriptions(context, playout, lineage) });
   const naming = (id: string, made: readonly Made[]) => {
     const neighbour = addNeighbour(context, id);
     neighbour.succeeded();

@@ -8,6 +8,7 @@ import type { LiveEvent } from '../../../../src/relay/exchange/live-protocol.js'
 import { PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
 import { Playout } from '../../../../src/relay/exchange/playout.js';
 import { Requester } from '../../../../src/relay/exchange/requester.js';
+import { Subscriptions } from '../../../../src/relay/exchange/subscriptions.js';
 import { addNeighbour, availability, hold, makeContext, makeWindow, PARAMETERS } from '../../../support/exchange-fixture.js';
 
 const FAR = { number: 0xffff_ffff, pieceCount: 3, key: true, held: null };
@@ -17,7 +18,7 @@ function setUp(overrides: Partial<LiveExchangeOptions> = {}) {
   const pending = new PendingWindows();
   const playout = new Playout(PARAMETERS, context.buffer, (after, before) => context.isAnnounced(after, before));
   const lineage = new Lineage(context);
-  const requester = new Requester({ context, playout, pending, lineage });
+  const requester = new Requester({ context, playout, pending, lineage, subscriptions: new Subscriptions(context, playout, lineage) });
   const delivery = new Delivery({ context, playout, requester, pending, lineage });
   const events = (): LiveEvent[] => context.takeEffects().flatMap((effect) => (effect.kind === 'emit' ? [effect.event] : []));
   const given = (): (LiveEvent & { kind: 'window' })[] => events().filter((event) => event.kind === 'window');

@@ -21,7 +21,7 @@ function part(number: number, pieceCount: number, key: boolean, bits: Uint8Array
 }
 
 const TABLE: readonly [LiveMessage, string][] = [
-  [{ kind: 'hello', version: 3, publisher: true, rank: 258 }, '00030100000102'],
+  [{ kind: 'hello', version: 4, publisher: true, rank: 258 }, '00040100000102'],
   [{ kind: 'request', window: 7, pieces: [0, 258], wantManifest: true, patienceMs: 300 }, '020100000007012c00000102'],
   [{ kind: 'manifest', ageMs: 5, bytes: Uint8Array.of(0xaa) }, '0300000005aa'],
   [{ kind: 'manifest', ageMs: 5, bytes: Uint8Array.of(0xaa), short: true }, '0b00000005aa'],

@@ -5,12 +5,15 @@ import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import { listNeeds } from '../../../../src/relay/exchange/needs.js';
 import { EARLY_PIECES_MAX, PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
 import { Playout } from '../../../../src/relay/exchange/playout.js';
+import { Subscriptions } from '../../../../src/relay/exchange/subscriptions.js';
 import { addNeighbour, availability, hold, makeContext, makeWindow, PARAMETERS } from '../../../support/exchange-fixture.js';
 
 function setUp() {
   const context = makeContext();
   const playout = new Playout(PARAMETERS, context.buffer, () => false);
-  const view = { context, playout, downloads: new Downloads(), pending: new PendingWindows(), lineage: new Lineage(context) };
+  const lineage = new Lineage(context);
+  const subscriptions = new Subscriptions(context, playout, lineage);
+  const view = { context, playout, downloads: new Downloads(), pending: new PendingWindows(), lineage, subscriptions };
   playout.moveTo(4);
   const names = (): string[] => listNeeds(view).map(({ window, piece }) => `${window}:${piece}`);
   return { ...view, view, names };

@@ -6,8 +6,13 @@ import type { ExchangeContext, LiveExchangeOptions } from '../../../../src/relay
 import { FellowPublishers } from '../../../../src/relay/exchange/fellow-publishers.js';
 import { Lineage } from '../../../../src/relay/exchange/lineage.js';
 import { WINDOW_DOMAIN } from '../../../../src/relay/exchange/manifest.js';
+import { Playout } from '../../../../src/relay/exchange/playout.js';
 import { Publication } from '../../../../src/relay/exchange/publication.js';
 import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
+import { Subscribers } from '../../../../src/relay/exchange/subscribers.js';
+import { Subscriptions } from '../../../../src/relay/exchange/subscriptions.js';
+import { NO_FEED } from '../../../../src/relay/exchange/substreams.js';
+import { Uploader } from '../../../../src/relay/exchange/uploader.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import {
   addNeighbour,
@@ -28,12 +33,21 @@ import {
 } from '../../../support/exchange-fixture.js';
 
 function publicationOf(context: ExchangeContext, shares: WindowShares): Publication {
+  const lineage = new Lineage(context);
+  const playout = new Playout(PARAMETERS, context.buffer, () => false);
+  const subscriptions = new Subscriptions(context, playout, lineage);
+  const subscribers = new Subscribers({
+    context,
+    uploader: new Uploader(context),
+    subscriptions,
+    passesOn: (peer) => shares.passesOn(peer),
+  });
   const [announcer, fellows, watch] = [
-    new Announcer(context, shares),
+    new Announcer(context, shares, () => NO_FEED),
     new FellowPublishers(context),
-    new ConflictWatch(context, new Lineage(context), () => undefined),
+    new ConflictWatch(context, lineage, () => undefined),
   ];
-  return new Publication({ context, shares, announcer, fellows, watch });
+  return new Publication({ context, shares, announcer, fellows, watch, subscribers });
 }
 
 function setUp() {

@@ -7,6 +7,10 @@ import { Playout } from '../../../../src/relay/exchange/playout.js';
 import { Receiver } from '../../../../src/relay/exchange/receiver.js';
 import { Requester } from '../../../../src/relay/exchange/requester.js';
 import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
+import { Subscribers } from '../../../../src/relay/exchange/subscribers.js';
+import { Subscriptions } from '../../../../src/relay/exchange/subscriptions.js';
+import { NO_FEED } from '../../../../src/relay/exchange/substreams.js';
+import { Uploader } from '../../../../src/relay/exchange/uploader.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import {
   addNeighbour,
@@ -35,13 +39,16 @@ function setUp() {
   const playout = new Playout(PARAMETERS, context.buffer, () => false);
   playout.moveTo(4);
   const lineage = new Lineage(context);
-  const requester = new Requester({ context, playout, pending, lineage });
+  const subscriptions = new Subscriptions(context, playout, lineage);
+  const requester = new Requester({ context, playout, pending, lineage, subscriptions });
   const receiver = new Receiver({
     context,
-    announcer: new Announcer(context, new WindowShares(PARAMETERS.revealMs)),
+    announcer: new Announcer(context, new WindowShares(PARAMETERS.revealMs), () => NO_FEED),
     requester,
     pending,
     lineage,
+    subscriptions,
+    subscribers: new Subscribers({ context, uploader: new Uploader(context), subscriptions, passesOn: () => true }),
   });
   const x = addNeighbour(context, 'x');
   x.map.update(true, 0, [availability(MADE)]);

@@ -5,6 +5,7 @@ import type { LiveEffect } from '../../../../src/relay/exchange/live-protocol.js
 import { PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
 import { Playout } from '../../../../src/relay/exchange/playout.js';
 import { Requester } from '../../../../src/relay/exchange/requester.js';
+import { Subscriptions } from '../../../../src/relay/exchange/subscriptions.js';
 import {
   addNeighbour,
   availability,
@@ -21,7 +22,8 @@ function setUp(parameters = PARAMETERS) {
   const pending = new PendingWindows();
   const playout = new Playout(parameters, context.buffer, () => false);
   playout.moveTo(4);
-  const requester = new Requester({ context, playout, pending, lineage: new Lineage(context) });
+  const lineage = new Lineage(context);
+  const requester = new Requester({ context, playout, pending, lineage, subscriptions: new Subscriptions(context, playout, lineage) });
   const holder = (id: string, pieces?: readonly number[], publisher = false) => {
     const neighbour = addNeighbour(context, id, publisher);
     neighbour.succeeded();

@@ -9,6 +9,8 @@ import { Requester } from '../../../../src/relay/exchange/requester.js';
 import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
 import { Revocations } from '../../../../src/relay/exchange/revocations.js';
 import { StreamDescription } from '../../../../src/relay/exchange/stream-description.js';
+import { Subscriptions } from '../../../../src/relay/exchange/subscriptions.js';
+import { NO_FEED } from '../../../../src/relay/exchange/substreams.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import {
   addNeighbour,
@@ -34,9 +36,10 @@ function setUp(overrides: Partial<LiveExchangeOptions> = {}) {
   const pending = new PendingWindows();
   const playout = new Playout(PARAMETERS, context.buffer, () => false);
   playout.moveTo(4);
-  const requester = new Requester({ context, playout, pending, lineage: new Lineage(context) });
+  const lineage = new Lineage(context);
+  const requester = new Requester({ context, playout, pending, lineage, subscriptions: new Subscriptions(context, playout, lineage) });
   const shares = new WindowShares(PARAMETERS.revealMs);
-  const announcer = new Announcer(context, shares);
+  const announcer = new Announcer(context, shares, () => NO_FEED);
   const description = new StreamDescription(context);
   const revocations = new Revocations({ context, announcer, requester, pending, description, shares });
   return { context, pending, requester, revocations, x: addNeighbour(context, 'x'), y: addNeighbour(context, 'y') };

@@ -50,7 +50,7 @@ test('what is cancelled, overdue, or was asked by somebody who left is not sent'
     ['z', 2, 500],
   ] as const)
     queue.add(upload(peer, piece, deadlineMs));
-  queue.dropOverdue(200);
+  queue.dropOverdue(200, 200);
   queue.dropPeer('y');
   queue.cancel('z', 1, 2);
   queue.cancel('z', 1, 2);
