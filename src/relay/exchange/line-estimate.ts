@@ -39,8 +39,12 @@ const PAUSE_SHARE = 1 / 2;
 const PAUSE_MS_MAX: Milliseconds = 1_000;
 /** After a decrease the queue has so long to get shorter, before there is more again. */
 const GROW_AFTER_MS: Milliseconds = 2_000;
-/** So much more, as often, as long as the limit holds us back. With 1.05 what comes twice is a third of all instead of a quarter. */
-const GROWTH_RATIO = 1.02;
+/**
+ * As long as the limit holds us back it grows each second: by a hundredth, then two, up to eight. With 5 % each time what comes twice was a third of all instead of a
+ * quarter; with 2 % good lines that had been blamed for weak ones took a minute to come back.
+ */
+const GROWTH_STEP_RATIO = 0.01;
+const GROWTHS_MAX = 8;
 const GROW_EVERY_MS: Milliseconds = 1_000;
 /** A limit of which less than this is used is none, and would grow without end. */
 const USED_SHARE = 0.8;
@@ -71,6 +75,8 @@ export class LineEstimate {
   /** What was handed over before says nothing about the limit as it is now. */
   #sinceMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #grewMs: Milliseconds = 0;
+  /** Since the last decrease. */
+  #growths = 0;
   #spanMs: Milliseconds = 0;
   #spanBytes: Bytes = 0;
   #lastSpanBytesPerSecond: BytesPerSecond = 0;
@@ -180,13 +186,15 @@ export class LineEstimate {
     this.#creditBytes = (-pauseMs * this.#bytesPerSecond) / 1000;
     this.#sinceMs = nowMs + pauseMs;
     this.#grewMs = nowMs + pauseMs + GROW_AFTER_MS;
+    this.#growths = 0;
   }
 
   #grow(nowMs: Milliseconds): void {
     if (nowMs - this.#grewMs < GROW_EVERY_MS || nowMs - this.#heldBackMs > GROW_EVERY_MS) return;
     if (this.#lastSpanBytesPerSecond < USED_SHARE * this.#bytesPerSecond) return;
     this.#grewMs = nowMs;
-    this.#bytesPerSecond *= GROWTH_RATIO;
+    this.#growths = Math.min(GROWTHS_MAX, this.#growths + 1);
+    this.#bytesPerSecond *= 1 + GROWTH_STEP_RATIO * this.#growths;
   }
 
   /** After a pause one piece may go at once. */
