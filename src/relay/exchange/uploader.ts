@@ -114,7 +114,9 @@ export class Uploader {
     window.copies[upload.piece] = (window.copies[upload.piece] ?? 0) + 1;
     if (this.#context.isPublisher) window.noteTaker(upload.piece, upload.peer);
     neighbour.noteServed(payload.length, this.#context.nowMs);
-    this.#line.noteSent(upload.peer, upload.window, upload.piece, payload.length, this.#context.nowMs);
+    // Whoever has said what the line carries knows better: at a limit, too, pieces are late once in a while.
+    if (this.#context.options.uplink.bytesPerSecond === 0)
+      this.#line.noteSent(upload.peer, upload.window, upload.piece, payload.length, this.#context.nowMs);
     neighbour.map.noteHeld(upload.window, upload.piece, window.held.length, window.version);
     this.#context.send(neighbour, { kind: 'piece', window: upload.window, piece: upload.piece, payload });
   }
