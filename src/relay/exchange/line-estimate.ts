@@ -47,10 +47,10 @@ const GROW_AFTER_MS: Milliseconds = 2_000;
  * good lines that had been blamed for weak ones took a minute to come back.
  */
 const GROWTH_STEP_RATIO = 0.01;
-/** Steps of growth, at most: doubled in ten seconds. */
+/** Steps of growth, at most: doubled in thirteen seconds. */
 const GROWTHS_MAX = 8;
 const GROW_EVERY_MS: Milliseconds = 1_000;
-/** A limit of which less than this is used holds up bursts only; without this it grew to ten times the line. */
+/** A limit of which less than this is used holds up bursts only; without this it grew to twenty times what was sent. */
 const USED_SHARE = 0.8;
 /** What is sent is measured over so long. With 2 s bursts were taken for what the line carries: 0.6 % late pieces instead of 0.4 %, with unequal lines. */
 const RATE_SPAN_MS: Milliseconds = 4_000;
