@@ -19,6 +19,7 @@ import type { ShoalProcess } from '../test/support/shoal-process.js';
 import { BenchRun, type Row, type Settings } from './support/bench-run.js';
 import { mean, percentile, show, showPercent, sum } from './support/figures.js';
 import { MachineMeter, type MachineShare } from './support/machine-share.js';
+import { NarrowLines, OPEN_ADDRESS, PLAYER_PORT } from './support/narrow-lines.js';
 import type { PacedPublisher } from './support/paced-publisher.js';
 import { countWithin, type Sight, type SourceFrame, sightOf } from './support/player-sight.js';
 import { makeRecording, type Recording } from './support/recording.js';
@@ -31,6 +32,10 @@ import type { WrongdoerAccount } from './support/wrongdoers-process.js';
 
 const BITS_PER_SECOND = 500_000;
 const RECORDING_SECONDS = 60;
+/** Before a narrow line: about what a home router queues. */
+const LINE_QUEUE_BYTES = 262_144;
+/** What most systems come with. */
+const LINE_CONGESTION_CONTROL = 'cubic';
 const STATION_RATIO = 2.2;
 const VIEWER_RATIO = 1.2;
 const VIEWERS = 20;
@@ -54,12 +59,21 @@ interface Churn {
   readonly awayMs: (rng: Rng) => number;
 }
 
+interface LinesOptions {
+  /** What lines carry upwards, by bit rate, in turn. */
+  readonly upRatios: readonly number[];
+  /** Shoal's own limit, by line; 0: none. */
+  readonly ownLimitRatio: number;
+}
+
 interface Variant {
   readonly name: string;
   readonly measuredMs: number;
   readonly station?: Settings;
   /** Upload of viewers, and of wrongdoers, by bit rate; `VIEWER_RATIO` if left out. */
   readonly viewerRatio?: number;
+  /** Viewers are behind lines that the kernel narrows, instead of Shoal's own limit or, if `ownLimitRatio` is not 0, beside it. */
+  readonly lines?: LinesOptions;
   readonly churn?: Churn;
   /** Half of the viewers go so, a third into the span. */
   readonly half?: Departure;
@@ -90,6 +104,10 @@ const VARIANTS: readonly Variant[] = [
   { name: 'free-riders', measuredMs: 90_000, wrongdoers: { ratio: 0.5, habits: ['takes and never tells'] } },
   // As in the simulator's `live-free-riders`: enough for all, if the honest half gives it.
   { name: 'free-riders-3x', measuredMs: 90_000, viewerRatio: 3, wrongdoers: { ratio: 0.5, habits: ['takes and never tells'] } },
+  { name: 'equal-lines-limited', measuredMs: 90_000, lines: { upRatios: [1.75], ownLimitRatio: 0.9 } },
+  { name: 'equal-lines', measuredMs: 90_000, lines: { upRatios: [1.75], ownLimitRatio: 0 } },
+  { name: 'unequal-lines-limited', measuredMs: 90_000, lines: { upRatios: [0.5, 3], ownLimitRatio: 0.9 } },
+  { name: 'unequal-lines', measuredMs: 90_000, lines: { upRatios: [0.5, 3], ownLimitRatio: 0 } },
 ];
 
 const HEAD: Row = [
@@ -193,7 +211,8 @@ const viewerCount = Number(words.find((word) => /^\d+$/.test(word)) ?? VIEWERS);
 const names = words.filter((word) => !/^\d+$/.test(word));
 const unknown = names.find((name) => !VARIANTS.some((variant) => variant.name === name));
 if (unknown !== undefined) throw new Error(`there is no variant "${unknown}"; there are: ${VARIANTS.map(({ name }) => name).join(', ')}`);
-const variants = VARIANTS.filter(({ name }) => names.length === 0 || names.includes(name));
+// Namespaces and queues of the kernel take root, so these are run by name only.
+const variants = VARIANTS.filter(({ name, lines }) => (names.length === 0 ? lines === undefined : names.includes(name)));
 const limitMs = sum(variants.map(({ measuredMs }) => measuredMs + WARM_UP_MS + viewerCount * JOIN_EVERY_MS + 90_000)) + 120_000;
 
 /** One variant, from the start of its processes to their end. */
@@ -206,6 +225,7 @@ class SwarmRun {
   readonly #late = new Set<SwarmViewer>();
   readonly #leaving: Promise<void>[] = [];
   #station: ShoalProcess | undefined;
+  #lines: NarrowLines | undefined;
   #wrongdoers: Wrongdoers | undefined;
   #eventMs: number | undefined;
   #left = 0;
@@ -219,7 +239,10 @@ class SwarmRun {
 
   async go(): Promise<Figures> {
     const { measuredMs, station: settings } = this.#variant;
-    const station = await this.#run.station({ 'swarm.uploadBytesPerSecond': this.#bytesPerSecond(STATION_RATIO), ...settings });
+    if (this.#variant.lines) this.#lines = this.#run.keepLast(await NarrowLines.start());
+    const reach = this.#lines ? hostSettings(OPEN_ADDRESS) : {};
+    const limit = { 'swarm.uploadBytesPerSecond': this.#bytesPerSecond(STATION_RATIO) };
+    const station = await this.#run.station({ ...limit, ...reach, ...settings });
     this.#station = station;
     const publisher = await this.#run.publish(this.#recording, [publishTarget(station)]);
     for (let index = 0; index < viewerCount; index++) {
@@ -263,7 +286,7 @@ class SwarmRun {
     const { ratio, habits } = this.#variant.wrongdoers ?? { ratio: 0, habits: [] };
     const before = Math.floor(index * ratio);
     const habit = Math.floor((index + 1) * ratio) > before ? habits[before % habits.length] : undefined;
-    if (habit === undefined) this.#join();
+    if (habit === undefined) this.#join(false, await this.#lineOf(index));
     else await this.#gang().join(habit);
   }
 
@@ -275,10 +298,23 @@ class SwarmRun {
     return this.#wrongdoers;
   }
 
-  #join(isLate = false): SwarmViewer {
+  /** Undefined where lines are not narrowed. */
+  async #lineOf(index: number): Promise<ViewerPlace | undefined> {
+    const { upRatios = [], ownLimitRatio = 0 } = this.#variant.lines ?? {};
+    const ratio = upRatios[index % upRatios.length];
+    if (!this.#lines || ratio === undefined) return undefined;
+    const upBytesPerSecond = this.#bytesPerSecond(ratio);
+    const options = { upBytesPerSecond, queueBytes: LINE_QUEUE_BYTES, congestionControl: LINE_CONGESTION_CONTROL };
+    const { address, within } = await this.#lines.add(options);
+    const limit = { 'swarm.uploadBytesPerSecond': Math.round(upBytesPerSecond * ownLimitRatio) };
+    return { within, settings: { ...hostSettings(address), 'relay.http.host': address, 'relay.http.port': PLAYER_PORT, ...limit } };
+  }
+
+  #join(isLate = false, place?: ViewerPlace): SwarmViewer {
     const link = this.#station?.channel.link ?? '';
-    const settings = { 'swarm.uploadBytesPerSecond': this.#viewerBytesPerSecond };
-    const viewer = this.#run.keep(new SwarmViewer({ link, settings, recording: this.#recording, isRecorded: isLate || this.#isRecorded }));
+    const { settings = { 'swarm.uploadBytesPerSecond': this.#viewerBytesPerSecond }, within = [] } = place ?? {};
+    const options = { link, settings, within, recording: this.#recording, isRecorded: isLate || this.#isRecorded };
+    const viewer = this.#run.keep(new SwarmViewer(options));
     this.#viewers.push(viewer);
     if (isLate) this.#late.add(viewer);
     return viewer;
@@ -454,7 +490,7 @@ class SwarmRun {
     const receivedMedia = grown(({ downBytes }) => downBytes.media);
     const fromPeers = grown(({ shareFromPeers, downBytes }) => (shareFromPeers ?? 0) * downBytes.media);
     const playedBytes = grown(({ windowsDelivered }) => windowsDelivered) * ((this.#recording.bytesPerSecond * WINDOW_MS) / 1000);
-    const isSteady = this.#left === 0 && this.#late.size === 0 && this.#wrongdoers === undefined;
+    const isSteady = this.#left === 0 && this.#late.size === 0 && this.#wrongdoers === undefined && this.#lines === undefined;
     const wire = before.wire && after.wire && isSteady ? wireDelta(before.wire, after.wire) : undefined;
     return {
       stationBytes,
@@ -467,6 +503,16 @@ class SwarmRun {
       timeouts: grown(({ timeouts }) => timeouts),
     };
   }
+}
+
+/** Where a viewer that is not simply on this machine runs. */
+interface ViewerPlace {
+  readonly within: readonly string[];
+  readonly settings: Settings;
+}
+
+function hostSettings(address: string): Settings {
+  return { 'swarm.host': address, 'swarm.publicHost': address, 'tracker.host': address };
 }
 
 interface Snapshot {

@@ -17,6 +17,7 @@ export type Settings = NonNullable<ShoalProcessOptions['settings']>;
 export class BenchRun {
   readonly #name: string;
   readonly #stops: (() => void | Promise<void>)[] = [];
+  readonly #lastStops: (() => void | Promise<void>)[] = [];
   readonly #isMarkdown = argv.includes('--markdown');
   readonly #loadBefore = loadavg()[0] ?? 0;
 
@@ -53,6 +54,7 @@ export class BenchRun {
   /** Stops all that was started so far; between two scenarios, or at the end. */
   async stopAll(): Promise<void> {
     await Promise.all(this.#stops.splice(0).map((stop) => stop()));
+    for (const stop of this.#lastStops.splice(0)) await stop();
   }
 
   /** A station with the one channel "Bench". */
@@ -97,6 +99,12 @@ export class BenchRun {
   /** Stopped with the rest. */
   keep<Part extends { stop(): void | Promise<void> }>(part: Part): Part {
     this.onStop(() => part.stop());
+    return part;
+  }
+
+  /** Stopped after all the others. */
+  keepLast<Part extends { stop(): void | Promise<void> }>(part: Part): Part {
+    this.#lastStops.push(() => part.stop());
     return part;
   }
 

@@ -19,6 +19,8 @@ export interface SwarmViewerOptions {
   readonly settings: Settings;
   /** What is on the air. */
   readonly recording: Recording;
+  /** What stands before its command. */
+  readonly within?: readonly string[];
   /** Whether its live exchange is recorded. */
   readonly isRecorded?: boolean;
 }
@@ -42,10 +44,10 @@ export class SwarmViewer {
   readonly #watching: Promise<void>;
   #player: FlvPlayer | undefined;
 
-  constructor({ link, settings, recording, isRecorded = false }: SwarmViewerOptions) {
+  constructor({ link, settings, recording, within = [], isRecorded = false }: SwarmViewerOptions) {
     this.tracePath = isRecorded ? join(temporaryFolder('swarm-viewer'), 'viewer.trace') : undefined;
     const record = this.tracePath === undefined ? [] : ['--record-trace', this.tracePath];
-    this.process = new ShoalProcess(['watch', link, '--json', ...record], { settings });
+    this.process = new ShoalProcess(['watch', link, '--json', ...record], { settings, within });
     this.#sourceTimes = new SourceTimes(recording);
     this.check = new SourceCheck(recording);
     this.#watching = this.#watch().catch((error: Error) => {

@@ -17,6 +17,8 @@ export interface ShoalProcessOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** More of the command line, for `watch`. */
   readonly words?: readonly string[];
+  /** What stands before the command, as `ip netns exec` does. */
+  readonly within?: readonly string[];
   /** A command without `--data` and `--set`. */
   readonly isPlain?: boolean;
 }
@@ -67,7 +69,8 @@ export class ShoalProcess {
     const [markName = '', mark = ''] = this.#mark.split('=');
     const settings = Object.entries({ ...LOOPBACK, ...options.settings }).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
     const common = options.isPlain ? [] : ['--data', this.dataDir, ...settings];
-    this.program = new Program(process.execPath, [MAIN, ...words, ...common], {
+    const [program = process.execPath, ...first] = [...(options.within ?? []), process.execPath, MAIN];
+    this.program = new Program(program, [...first, ...words, ...common], {
       // A configuration of whoever runs the tests must not reach in: not from the folder, not from home, not from the environment.
       cwd: folder,
       env: { ...withoutShoal(process.env), XDG_CONFIG_HOME: folder, [markName]: mark, ...options.env },

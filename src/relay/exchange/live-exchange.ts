@@ -317,6 +317,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       case 'have':
         return this.#onHave(neighbour, message);
       case 'map':
+        this.#uploader.onMap(neighbour, message);
         return this.#onMap(neighbour, message);
       case 'manifest':
         return this.#onManifest(neighbour, message);
@@ -449,6 +450,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#lastTickMs = nowMs;
     this.#playout.shift(sleptMs);
     this.#requester.onWake();
+    this.#uploader.onWake();
     for (const neighbour of neighbours.values()) {
       neighbour.lastHeardMs = nowMs;
       if (neighbour.blocked) neighbour.blockedSinceMs = nowMs;

@@ -1,10 +1,11 @@
 /**
- * Serves what neighbours ask for, as fast as the uplink allows, most needed first.
+ * Serves what neighbours ask for, as fast as the uplink allows and the line is known to carry, most needed first.
  *
  * What cannot be sent in the time the asker is willing to wait is refused at once, so that it can ask somebody else.
  */
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
+import { LineEstimate } from './line-estimate.js';
 import type { LiveMessage } from './live-message.js';
 import { MUTE_MAP_PERIODS, type Neighbour } from './neighbour.js';
 import { type Upload, UploadQueue } from './upload-queue.js';
@@ -44,11 +45,13 @@ const PUSH_PATIENCE_MS: Milliseconds = 500;
 export class Uploader {
   readonly #context: ExchangeContext;
   readonly #queue = new UploadQueue();
+  readonly #line: LineEstimate;
   #scheduled = false;
   #pushes = { late: 0, sent: 0 };
 
   constructor(context: ExchangeContext) {
     this.#context = context;
+    this.#line = new LineEstimate(context.parameters.pieceBytes);
   }
 
   onRequest(neighbour: Neighbour, request: LiveRequest): void {
@@ -82,10 +85,22 @@ export class Uploader {
 
   onCancel(neighbour: Neighbour, window: WindowNumber, pieces: readonly PieceIndex[]): void {
     for (const piece of pieces) this.#queue.cancel(neighbour.id, window, piece);
+    this.#line.noteCalledOff(neighbour, window, pieces, this.#context.nowMs);
+  }
+
+  /** A map says what a neighbour has not got yet of all that was sent to it. */
+  onMap(neighbour: Neighbour, map: LiveMessage & { readonly kind: 'map' }): void {
+    this.#line.noteMap(neighbour, map, this.#context.nowMs);
   }
 
   dropPeer(neighbour: Neighbour): void {
     this.#queue.dropPeer(neighbour.id);
+    this.#line.dropPeer(neighbour.id);
+  }
+
+  /** This process stood still: what neighbours say of that time is no matter of the line. */
+  onWake(): void {
+    this.#line.onWake();
   }
 
   /** The timer `upload`: there is credit again. */
@@ -100,7 +115,7 @@ export class Uploader {
     this.#pushes.late += this.#queue.dropOverdue(nowMs - parameters.waitMaxMs, nowMs);
     const ready = (peer: string): boolean => neighbours.get(peer)?.blocked === false;
     while (!this.#queue.empty) {
-      const delayMs = options.uplink.delayMs(nowMs);
+      const delayMs = Math.max(options.uplink.delayMs(nowMs), this.#line.delayMs(nowMs));
       if (delayMs > 0) return this.#serveLater(delayMs);
       const upload = this.#queue.take(ready, (candidate) => this.#rank(candidate));
       if (!upload) return;
@@ -121,6 +136,9 @@ export class Uploader {
     window.copies[upload.piece] = (window.copies[upload.piece] ?? 0) + 1;
     if (this.#context.isPublisher) window.noteTaker(upload.piece, upload.peer);
     neighbour.noteServed(payload.length, this.#context.nowMs);
+    // Whoever has said what the line carries knows better: at a limit, too, pieces are late once in a while.
+    if (this.#context.options.uplink.bytesPerSecond === 0)
+      this.#line.noteSent(upload.peer, upload.window, upload.piece, payload.length, this.#context.nowMs);
     neighbour.map.noteHeld(upload.window, upload.piece, window.held.length, window.version);
     this.#context.send(neighbour, { kind: 'piece', window: upload.window, piece: upload.piece, payload });
   }
@@ -150,7 +168,7 @@ export class Uploader {
 
   #uploadMs(sizeBytes: Bytes): Milliseconds {
     const { bytesPerSecond } = this.#context.options.uplink;
-    return bytesPerSecond === 0 ? 0 : (sizeBytes * 1000) / bytesPerSecond;
+    return Math.max(bytesPerSecond === 0 ? 0 : (sizeBytes * 1000) / bytesPerSecond, this.#line.uploadMs(sizeBytes, this.#context.nowMs));
   }
 
   /** Lower goes first. */

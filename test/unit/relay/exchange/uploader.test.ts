@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Bitfield } from '../../../../src/kernel/bitfield.js';
 import { TokenBucket } from '../../../../src/kernel/token-bucket.js';
 import { CERTIFICATE_BYTES } from '../../../../src/relay/exchange/certificate.js';
 import { Uploader } from '../../../../src/relay/exchange/uploader.js';
@@ -118,6 +119,24 @@ test('what cannot leave in the time the asker has is refused at once, with the t
   const [busy] = sentOf(effects, 'refuse');
   assert.equal([busy?.why, busy?.pieces], ['busy', [4, 5, 6, 7]]);
   assert.is(busy?.etaMs, 400);
+});
+
+test('pieces that all call off long after they left hold the next one back, unless an own limit says what the line carries', () => {
+  const isHeldBack = (uplink: TokenBucket): boolean => {
+    const { context, uploader, x, y } = setUp(uplink);
+    const windows = [{ number: 4, pieceCount: 20, key: false, held: new Bitfield(20) }];
+    for (const neighbour of [x, y]) {
+      uploader.onRequest(neighbour, request(4, [0, 1]));
+      uploader.onMap(neighbour, { kind: 'map', full: true, tail: 0, windows });
+    }
+    context.nowMs += 1_500;
+    for (const neighbour of [x, y]) uploader.onCancel(neighbour, 4, [0, 1]);
+    context.takeEffects();
+    uploader.onRequest(x, request(4, [2], { patienceMs: 2_000 }));
+    return sentOf(context.takeEffects(), 'piece').length === 0;
+  };
+  assert.ok(isHeldBack(new TokenBucket(0)));
+  assert.not.ok(isHeldBack(new TokenBucket(100_000)));
 });
 
 test('the rest leaves when the uplink has credit again', () => {
