@@ -175,9 +175,9 @@ export class Subscribers {
   }
 
   get #fanOut(): number {
-    const { uplink } = this.#context.options;
-    if (uplink.bytesPerSecond === 0) return FAN_OUT_MAX;
-    const count = (SPREAD_MS * uplink.bytesPerSecond) / (1000 * this.#context.parameters.pieceBytes);
+    const { bytesPerSecond } = this.#uploader;
+    if (bytesPerSecond === 0) return FAN_OUT_MAX;
+    const count = (SPREAD_MS * bytesPerSecond) / (1000 * this.#context.parameters.pieceBytes);
     return Math.max(FAN_OUT_MIN, Math.min(FAN_OUT_MAX, count));
   }
 
@@ -190,8 +190,8 @@ export class Subscribers {
 
   /** Substreams that may be fed in all, to whomever. */
   get #capacity(): number {
-    const { nowMs, options, parameters, isPublisher } = this.#context;
-    const { bytesPerSecond } = options.uplink;
+    const { nowMs, parameters, isPublisher } = this.#context;
+    const { bytesPerSecond } = this.#uploader;
     const rate = this.#streamBytesPerSecond;
     if (parameters.pushRatio === 0 || rate === 0 || nowMs < this.#tiredUntilMs) return 0;
     const ratio = bytesPerSecond === 0 ? Number.POSITIVE_INFINITY : bytesPerSecond / rate;

@@ -3,7 +3,7 @@
  *
  * What cannot be sent in the time the asker is willing to wait is refused at once, so that it can ask somebody else.
  */
-import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import type { Bytes, BytesPerSecond, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
 import { LineEstimate } from './line-estimate.js';
 import type { LiveMessage } from './live-message.js';
@@ -101,6 +101,11 @@ export class Uploader {
   /** This process stood still: what neighbours say of that time is no matter of the line. */
   onWake(): void {
     this.#line.onWake();
+  }
+
+  /** What may be sent, as far as anybody has said, or it was learnt; 0: nobody knows of a limit. */
+  get bytesPerSecond(): BytesPerSecond {
+    return this.#context.options.uplink.bytesPerSecond || this.#line.bytesPerSecond;
   }
 
   /** The timer `upload`: there is credit again. */
