@@ -1,5 +1,5 @@
 /**
- * What each part of the live exchange is worth: the same worlds without one of them, once where nobody leaves and once where much goes wrong.
+ * What each part of the live exchange is worth: the same worlds without one of them, once where nobody leaves, once where much goes wrong, and once where upload is to spare.
  *
  * `npm run bench live-ablations [seeds]`: 8 seeds unless told otherwise, about a quarter of an hour on two cores. In virtual time, so the machine makes no difference to any figure.
  */
@@ -29,7 +29,7 @@ const COLUMNS: readonly FigureName[] = [
 
 await BenchRun.run('live-ablations', LIMIT_MS, async (run) => {
   const seeds = seedsFrom(argv.slice(2), SEEDS);
-  for (const scenario of ['live-ablations', 'live-ablations-faults'])
+  for (const scenario of ['live-ablations', 'live-ablations-faults', 'live-ablations-ample'])
     scenarioTable(run, await scenarioReport(run, scenario, seeds), COLUMNS);
   return { seeds };
 });

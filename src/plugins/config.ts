@@ -128,6 +128,7 @@ const schema = z.strictObject({
       maxNeighbours: whole(2, 1000),
       maxViewers: whole(1, 1000),
       revealMs: whole(0, 10_000),
+      pushRatio: whole(0, 1000),
     })
     .refine(({ waitMinMs, waitMaxMs }) => waitMinMs <= waitMaxMs, { path: ['waitMinMs'], error: 'expected at most live.waitMaxMs' }),
 });

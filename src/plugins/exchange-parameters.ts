@@ -6,7 +6,6 @@ import {
   GIVE_UP_MS,
   type LiveParameters,
   MISSING_SHARE_MAX,
-  PUSH_RATIO,
   REVIEW_MS,
   SECOND_STAGE_MS,
   SILENT_MS,
@@ -32,7 +31,6 @@ export function exchangeParameters({ live: { mode, ...live }, swarm }: Pick<Shoa
     secondStageMs: SECOND_STAGE_MS,
     reviewMs: REVIEW_MS,
     missingShareMax: MISSING_SHARE_MAX,
-    pushRatio: PUSH_RATIO,
     fixedWaitMs: 0,
     deadlineHedgeMs: 0,
   };

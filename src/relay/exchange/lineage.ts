@@ -14,6 +14,7 @@ import type { Milliseconds, WindowNumber } from '../../kernel/units.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { ContentVersion, Manifest } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
+import { NO_SUBSTREAMS } from './substreams.js';
 import { WindowRow } from './window-row.js';
 
 /** How long our own line may be late before another one is taken: a publisher reveals one that others contradict within 1.2 s. */
@@ -68,6 +69,8 @@ export class Lineage {
   readonly #refused = new Map<WindowNumber, Set<ContentVersion>>();
   /** Contents that nobody could show a signature for, by number. */
   readonly #unproven = new Map<WindowNumber, Set<ContentVersion>>();
+  /** When neighbours last named different contents under one number. */
+  #contestedMs: Milliseconds = Number.NEGATIVE_INFINITY;
   /** When the first window was spoken of. */
   #firstMs: Milliseconds | undefined;
 
@@ -85,9 +88,9 @@ export class Lineage {
     return neighbour.publisher && neighbour.onAir && !neighbour.lacks(number) && this.#isKin(neighbour, number);
   }
 
-  /** Nothing speaks of publishers that differ. */
+  /** Nothing speaks of publishers that differ, nor does anybody believable say that they do. */
   get isCalm(): boolean {
-    if (this.#rivals.size > 0) return false;
+    if (this.#rivals.size > 0 || this.#context.nowMs - this.#contestedMs < CONTRADICTION_MS) return false;
     for (const { lastMs } of this.#contradictions.values()) if (this.#context.nowMs - lastMs < CONTRADICTION_MS) return false;
     return true;
   }
@@ -188,6 +191,7 @@ export class Lineage {
     if (known?.version !== undefined && this.#isAgreed(number, known.version)) return false;
     const claims = this.#claims(number);
     const [best] = claims;
+    if (claims.length > 1) this.#contestedMs = nowMs;
     if (best === undefined) {
       if (this.#refused.has(number)) return this.#waitFor(number, known);
       // Numbers that nobody speaks of any more were made up, or are gone; there is no end to those that can be made up.
@@ -200,12 +204,17 @@ export class Lineage {
     const isForeign = best.kin === 0 && best.strangers > 0;
     // What our kin have has been refused: theirs is the line to leave.
     // Somebody of whom we know nothing yet may be of our line or not; those who are will say in a moment.
-    const patienceMs = isForeign ? PATIENCE_MS : best.kin === 0 ? STRANGER_MS : 0;
+    const patienceMs = isForeign ? PATIENCE_MS : best.kin === 0 ? this.#strangerMs : 0;
     const waits = !this.#refused.has(number) && nowMs - sinceMs < patienceMs && this.#hasKin(number);
     const version = waits ? undefined : best.version;
     const chosenMs = known && known.version === version ? known.chosenMs : nowMs;
     this.#choices.set(number, { version, sinceMs, chosenMs, crosses: isForeign });
     return known !== undefined && known.version !== undefined && known.version !== version;
+  }
+
+  /** To those who are fed neighbours tell their news late: a stranger's may well come before those of our kin. */
+  get #strangerMs(): Milliseconds {
+    return this.#context.neighbours.values().some(({ feeds }) => feeds !== NO_SUBSTREAMS) ? PATIENCE_MS : STRANGER_MS;
   }
 
   /** Nobody names a content that is acceptable yet. */

@@ -16,8 +16,6 @@ export const GIVE_UP_MS: Milliseconds = 4_000;
 export const SECOND_STAGE_MS: Milliseconds = 10_000;
 /** Between two reviews of the neighbours, and between two that are let go for others: a few hundred pieces tell one from another. */
 export const REVIEW_MS: Milliseconds = 30_000;
-/** Below it pushing takes upload from where it is needed more (decision 0012). */
-export const PUSH_RATIO = 3;
 /** A window may be delivered without this share of its pieces (algorithm sheet 5.8). */
 export const MISSING_SHARE_MAX = 1 / 2;
 
@@ -62,7 +60,7 @@ export interface LiveParameters {
   /** A window may be delivered without this share of its pieces; 0: only whole. */
   readonly missingShareMax: number;
   /**
-   * Viewers whose uplink has at least this many times the bit rate send neighbours that subscribe to it what is new, unasked (decision 0012); a publisher likewise.
+   * Viewers whose uplink has at least this many times the bit rate send neighbours that subscribe to it what is new, unasked (decision 0014); a publisher with half of that, because it deals out one copy anyway.
    * 0: never, everything is pulled.
    */
   readonly pushRatio: number;

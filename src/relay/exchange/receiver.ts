@@ -63,7 +63,9 @@ export class Receiver {
     const manifest = intake.manifest(bytes, parameters.pieceBytes);
     if (manifest instanceof Malformed) return this.#context.accuse(neighbour, manifest.reason);
     const isFed = this.#isFed(neighbour, manifest.number, 0) && !buffer.get(manifest.number);
-    const isExpected = isFed || this.#pending.expects(manifest.number);
+    // Unasked only of the publisher that is followed: which of several it is to be, neighbours' maps decide.
+    const isAsked = this.#pending.hasAsked(manifest.number, neighbour.id);
+    const isExpected = isAsked || (isFed ? this.#isOfOurs(manifest) : this.#pending.expects(manifest.number));
     if (!isExpected || manifest.number < lowestWanted) return void neighbour.noteManifestCame(manifest.number);
     if (!isAdmitted(this.#context, neighbour, manifest)) return this.#refuse(neighbour, manifest.number);
     neighbour.map.noteVersion(manifest.number, manifest.version);
@@ -104,6 +106,12 @@ export class Receiver {
     if (!window && isFed) this.#pending.expect(number, this.#context.nowMs);
     if (!window) this.#keepEarly(neighbour, number, piece, payload);
     else if (this.#verify(window, piece, payload, neighbour)) this.#context.deliverDue = true;
+  }
+
+  /** Signed by whom the newest window here is signed by. */
+  #isOfOurs(manifest: Manifest): boolean {
+    const newest = this.#context.buffer.windows().at(-1);
+    return newest !== undefined && sameBytes(this.#context.signerOf(newest.manifest), this.#context.signerOf(manifest));
   }
 
   /** It comes unasked, as was agreed. */

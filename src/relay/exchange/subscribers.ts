@@ -24,8 +24,8 @@ import type { BufferedWindow } from './window-buffer.js';
 
 /** Of the uplink so many bit rates are kept for those who ask. */
 const PULL_RESERVE_RATIO = 1.2;
-/** A publisher deals everything out once anyway: to feed it takes no more, as long as there is something left for those who ask. */
-const PUBLISHER_RATIO_MIN = 1.5;
+/** A publisher deals everything out once anyway: to feed it takes no more, as long as something is left for those who ask. It needs so much of what viewers need. */
+const PUBLISHER_SHARE = 3 / 8;
 /** More copies than this nobody feeds, however wide the line is: trees stay flat enough, and nobody carries them alone. */
 const COPIES_MAX = 4;
 /** A substream is fed to as many as a piece reaches the uplink's end for in this time: the last one of more would have it sooner from one of the others. */
@@ -195,9 +195,8 @@ export class Subscribers {
     const rate = this.#streamBytesPerSecond;
     if (parameters.pushRatio === 0 || rate === 0 || nowMs < this.#tiredUntilMs) return 0;
     const ratio = bytesPerSecond === 0 ? Number.POSITIVE_INFINITY : bytesPerSecond / rate;
-    const ratioMin = isPublisher ? Math.min(PUBLISHER_RATIO_MIN, parameters.pushRatio) : parameters.pushRatio;
-    if (isPublisher && ratio >= ratioMin) return SUBSTREAMS;
-    return ratio < ratioMin ? 0 : Math.min(COPIES_MAX, ratio - PULL_RESERVE_RATIO) * SUBSTREAMS;
+    if (isPublisher) return ratio < parameters.pushRatio * PUBLISHER_SHARE ? 0 : SUBSTREAMS;
+    return ratio < parameters.pushRatio ? 0 : Math.min(COPIES_MAX, ratio - PULL_RESERVE_RATIO) * SUBSTREAMS;
   }
 
   get #streamBytesPerSecond(): number {

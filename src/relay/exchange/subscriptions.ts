@@ -211,8 +211,8 @@ export class Subscriptions {
         heard.missed |= 1 << index;
         const feeder = this.#context.neighbours.get(substream.feeder);
         substream.missed += 1;
-        // One that has said nothing at all since then may be dead.
-        if (substream.missed < MISSED_MAX && feeder && feeder.lastHeardMs >= heard.heardMs) continue;
+        // One that has said nothing at all since then may be dead, one that has never sent anything may never do.
+        if (substream.missed < MISSED_MAX && feeder && !feeder.onTrial && feeder.lastHeardMs >= heard.heardMs) continue;
         if (feeder) this.#shun(feeder);
         this.#leaveFeeder(substream.feeder);
       }
@@ -224,16 +224,18 @@ export class Subscriptions {
     const { neighbours, nowMs, parameters } = this.#context;
     let best: Neighbour | undefined;
     let [bestDepth, bestMs] = [limit, Number.NEGATIVE_INFINITY];
+    const isTrying = neighbours.values().some(({ onTrial, feeds }) => onTrial && feeds !== NO_SUBSTREAMS);
     for (const neighbour of neighbours.values()) {
       if (!hasSubstream(neighbour.feed.offered, index) || neighbour.id === substream.feeder || neighbour.blocked) continue;
       if (nowMs < neighbour.shunnedUntilMs || neighbour.isQuiet(nowMs, parameters.mapPeriodMs + SILENT_MARGIN_MS)) continue;
-      // Whoever has sent nothing yet shows with one substream what it sends: polluters are found out, and newcomers become feeders.
-      if (neighbour.badPieces > 0 || (neighbour.onTrial && neighbour.feeds !== NO_SUBSTREAMS)) continue;
+      // Whoever has sent nothing yet shows with one substream what it sends, one after the other: newcomers become feeders, and liars cost little.
+      if (neighbour.badPieces > 0 || (neighbour.onTrial && (isTrying || best?.onTrial === false))) continue;
       // Two that feed each other the same have it from nobody.
       if (hasSubstream(neighbour.subscribed, index)) continue;
       const depth = neighbour.feed.depths[index] ?? DEPTH_UNKNOWN;
       const { roundTripMs } = neighbour.wait;
-      if (depth > bestDepth || (depth === bestDepth && roundTripMs >= bestMs)) continue;
+      const isPreferred = best?.onTrial === true && !neighbour.onTrial && depth < limit;
+      if (!isPreferred && (depth > bestDepth || (depth === bestDepth && roundTripMs >= bestMs))) continue;
       [best, bestDepth, bestMs] = [neighbour, depth, roundTripMs];
     }
     if (!best) return;
