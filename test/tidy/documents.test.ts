@@ -97,7 +97,7 @@ function exampleMessages(): readonly LiveMessage[] {
   held.add(2);
   const whole = { key: false, held: null };
   return [
-    { kind: 'hello', version: 3, publisher: true, rank: 0x01020304 },
+    { kind: 'hello', version: 4, publisher: true, rank: 0x01020304 },
     {
       kind: 'map',
       full: true,

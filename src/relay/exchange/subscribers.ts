@@ -30,12 +30,15 @@ const PUBLISHER_SHARE = 3 / 8;
 const COPIES_MAX = 4;
 /** A substream is fed to as many as a piece reaches the uplink's end for in this time: the last one of more would have it sooner from one of the others. */
 const SPREAD_MS: Milliseconds = 250;
+/** Bounds of that number: with one there is no tree, and with more a few at the top would carry all. */
 const FAN_OUT_MIN = 2;
+/** The upper one. */
 const FAN_OUT_MAX = 8;
 /** The bit rate is that of so many of the newest windows. */
 const RATE_WINDOWS = 8;
-/** Of what is to be fed more than this could not leave in time: then nobody is fed for so long. Others use the uplink too, other channels above all. */
+/** Of what is to be fed more than this could not leave in time: then nobody is fed for a while. Others use the uplink too, other channels above all. With one late piece enough, 20 viewers with three times the bit rate were 1.3 s behind instead of 0.9 s. */
 const LATE_SHARE_MAX = 1 / 4;
+/** For so long. */
 const TIRED_MS: Milliseconds = 10_000;
 /** Nobody is fed that has said nothing for so long beyond the period of whole maps: it may be dead. */
 const SILENT_MARGIN_MS: Milliseconds = 1_000;
