@@ -204,7 +204,7 @@ export class Lineage {
     const isForeign = best.kin === 0 && best.strangers > 0;
     // What our kin have has been refused: theirs is the line to leave.
     // Somebody of whom we know nothing yet may be of our line or not; those who are will say in a moment.
-    const patienceMs = isForeign ? PATIENCE_MS : best.kin === 0 ? this.#strangerMs : 0;
+    const patienceMs = isForeign ? PATIENCE_MS : best.kin === 0 ? this.#strangerMs(number, best.version) : 0;
     const waits = !this.#refused.has(number) && nowMs - sinceMs < patienceMs && this.#hasKin(number);
     const version = waits ? undefined : best.version;
     const chosenMs = known && known.version === version ? known.chosenMs : nowMs;
@@ -212,9 +212,11 @@ export class Lineage {
     return known !== undefined && known.version !== undefined && known.version !== version;
   }
 
-  /** To those who are fed neighbours tell their news late: a stranger's may well come before those of our kin. */
-  get #strangerMs(): Milliseconds {
-    return this.#context.neighbours.values().some(({ feeds }) => feeds !== NO_SUBSTREAMS) ? PATIENCE_MS : STRANGER_MS;
+  /** To those who are fed neighbours tell their news late: those of a publisher that is new may well come before those of our kin. */
+  #strangerMs(number: WindowNumber, version: ContentVersion): Milliseconds {
+    const all = this.#context.neighbours.values();
+    const isFed = all.some(({ feeds }) => feeds !== NO_SUBSTREAMS);
+    return isFed && all.every(({ publisher, map }) => publisher || map.get(number)?.version !== version) ? PATIENCE_MS : STRANGER_MS;
   }
 
   /** Nobody names a content that is acceptable yet. */
