@@ -87,8 +87,9 @@ export class Lineage {
 
   /** Nothing speaks of publishers that differ. */
   get isCalm(): boolean {
-    if (this.#rivals.size > 0) return false;
-    for (const { lastMs } of this.#contradictions.values()) if (this.#context.nowMs - lastMs < CONTRADICTION_MS) return false;
+    const { nowMs } = this.#context;
+    for (const { lastMs } of this.#rivals.values()) if (nowMs - lastMs <= RIVAL_MS) return false;
+    for (const { lastMs } of this.#contradictions.values()) if (nowMs - lastMs < CONTRADICTION_MS) return false;
     return true;
   }
 
