@@ -256,6 +256,15 @@ test('what is fed to a viewer is dealt to it, shown to it alone, and sent unaske
   assert.equal(window && ['a', 'b', 'c'].map((id) => shares.visibleTo(id, window).count), [0, 4, 0]);
 });
 
+test('whoever is to be fed, and was not dealt it because it tells of nothing, is sent nothing', () => {
+  const { context, publication } = setUp();
+  for (const id of ['mute', 'b', 'c']) addNeighbour(context, id).lastToldMs = id === 'mute' ? Number.NEGATIVE_INFINITY : context.nowMs;
+  const [mute] = context.neighbours.values();
+  if (mute) mute.subscribed = ALL_SUBSTREAMS;
+  publication.publish(makeWindow(4, 4).content, false);
+  assert.equal(sentOf(context.takeEffects(), 'piece'), []);
+});
+
 test('whoever is fed and passes little on is fed no more, and is told', () => {
   const { context, shares, publication } = setUp();
   for (const id of ['a', 'b', 'c']) addNeighbour(context, id);
