@@ -26,7 +26,7 @@ class Watched {
    * any more, while there is no manifest to check it against.
    */
   readonly heldOfHonest = new Set<string>();
-  /** Windows its neighbours have spoken of. */
+  /** Windows its neighbours have spoken of, or sent something of. */
   readonly announced = new Set<WindowNumber>();
   /** Requests out, by piece: whom. */
   readonly asked = new Map<string, Set<ConnectionId>>();
@@ -79,6 +79,8 @@ export class LiveInvariants {
       this.#unask(watched, `${message.window}:${message.piece}`, from);
       if (!this.#isTrue(message.window, message.piece, message.payload)) return;
       watched.held.add(`${message.window}:${message.piece}`);
+      // What is fed comes before any word of it.
+      watched.announced.add(message.window);
       const sender = peer.engine.connections.find(({ id }) => id === from)?.peerId;
       if (isAwaited && sender !== undefined && this.#honest.has(sender)) watched.heldOfHonest.add(`${message.window}:${message.piece}`);
     }

@@ -22,6 +22,8 @@ const PATIENCE_MS: Milliseconds = 1_200;
 
 /** The same where only neighbours have named the window that we have nothing in common with yet. */
 const STRANGER_MS: Milliseconds = 250;
+/** Whoever comes later than this after the first word is new to a viewer. */
+const BEGINNING_MS: Milliseconds = 2_000;
 /** A publisher that differed counts as a rival for so long, and as one beyond doubt once it has differed under so many numbers. */
 const RIVAL_MS: Milliseconds = 60_000;
 const RIVAL_NUMBERS = 2;
@@ -90,8 +92,10 @@ export class Lineage {
 
   /** Nothing speaks of publishers that differ, nor does anybody believable say that they do. */
   get isCalm(): boolean {
-    if (this.#rivals.size > 0 || this.#context.nowMs - this.#contestedMs < CONTRADICTION_MS) return false;
-    for (const { lastMs } of this.#contradictions.values()) if (this.#context.nowMs - lastMs < CONTRADICTION_MS) return false;
+    const { nowMs } = this.#context;
+    if (nowMs - this.#contestedMs < CONTRADICTION_MS) return false;
+    for (const { lastMs } of this.#rivals.values()) if (nowMs - lastMs <= RIVAL_MS) return false;
+    for (const { lastMs } of this.#contradictions.values()) if (nowMs - lastMs < CONTRADICTION_MS) return false;
     return true;
   }
 
@@ -216,7 +220,11 @@ export class Lineage {
   #strangerMs(number: WindowNumber, version: ContentVersion): Milliseconds {
     const all = this.#context.neighbours.values();
     const isFed = all.some(({ feeds }) => feeds !== NO_SUBSTREAMS);
-    return isFed && all.every(({ publisher, map }) => publisher || map.get(number)?.version !== version) ? PATIENCE_MS : STRANGER_MS;
+    const beganMs = (this.#firstMs ?? 0) + BEGINNING_MS;
+    const isNew = ({ publisher, sinceMs }: Neighbour): boolean => publisher && sinceMs > beganMs;
+    return isFed && all.every((neighbour) => isNew(neighbour) || neighbour.map.get(number)?.version !== version)
+      ? PATIENCE_MS
+      : STRANGER_MS;
   }
 
   /** Nobody names a content that is acceptable yet. */

@@ -76,6 +76,8 @@ export class Subscriptions {
   }));
   /** When a window was first heard of, and of which substreams a piece was missed in it. */
   readonly #windows = new Map<WindowNumber, { readonly heardMs: Milliseconds; missed: SubstreamSet }>();
+  /** Neighbours of which something else is wanted than they have been told. */
+  readonly #changed = new Set<Neighbour>();
   #reviewMs: Milliseconds = 0;
   #turn = 0;
 
@@ -175,8 +177,15 @@ export class Subscriptions {
 
   /** Each tick: who failed is left, and somebody better looked for. */
   check(): void {
-    const { nowMs, parameters } = this.#context;
-    if (parameters.pushRatio === 0) return;
+    if (this.#context.parameters.pushRatio === 0) return;
+    this.#review();
+    // One word for all that has changed: the answer to an earlier one would seem to refuse what the later one asks for.
+    for (const neighbour of this.#changed) this.#context.send(neighbour, { kind: 'subscribe', substreams: neighbour.feeds });
+    this.#changed.clear();
+  }
+
+  #review(): void {
+    const { nowMs } = this.#context;
     for (const number of this.#windows.keys()) if (!this.takes(number)) this.#windows.delete(number);
     if (this.fed !== NO_SUBSTREAMS) this.#noteMissed();
     if (!this.#lineage.isCalm) return this.#leaveAll();
@@ -249,7 +258,7 @@ export class Subscriptions {
     substream.delayMs = INITIAL_DELAY_MS;
     substream.deviationMs = INITIAL_DEVIATION_MS;
     best.feeds |= 1 << index;
-    this.#context.send(best, { kind: 'subscribe', substreams: best.feeds });
+    this.#changed.add(best);
   }
 
   #leaveFeeder(peer: ConnectionId): void {
@@ -267,7 +276,7 @@ export class Subscriptions {
     feeder.leftFeeds = (1 << index) | (this.#context.nowMs < feeder.leftUntilMs ? feeder.leftFeeds : NO_SUBSTREAMS);
     feeder.leftUntilMs = this.#context.nowMs + GRACE_MS;
     feeder.feeds &= ~(1 << index);
-    this.#context.send(feeder, { kind: 'subscribe', substreams: feeder.feeds });
+    this.#changed.add(feeder);
   }
 
   #shun(neighbour: Neighbour): void {

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Announcer } from '../../../../src/relay/exchange/announcer.js';
 import type { LiveMessage } from '../../../../src/relay/exchange/live-message.js';
-import { NO_FEED } from '../../../../src/relay/exchange/substreams.js';
+import { type FeedStatus, NO_FEED, substreamOf } from '../../../../src/relay/exchange/substreams.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import { addNeighbour, availability, hold, makeContext, makeWindow, PARAMETERS, sent, sentOf } from '../../../support/exchange-fixture.js';
 
@@ -151,6 +151,74 @@ test('an open window of which nothing is here is not spoken of', () => {
   announcer.note(hold(context, makeWindow(4), []));
   announcer.sendMaps();
   assert.equal(maps()[0]?.windows, []);
+});
+
+test('a neighbour hears of a piece that is fed to it only when it should have it, but at once where it feeds us, or is a publisher', () => {
+  const { context, announcer } = setUp();
+  const made = makeWindow(4);
+  const [substream, other] = [1, 2].map((piece) => 1 << substreamOf(4, piece)) as [number, number];
+  const feed = (fed: number): FeedStatus => ({ ...NO_FEED, fed });
+  for (const [id, fed] of [
+    ['fed', substream],
+    ['fed another', other],
+    ['feeds us', substream],
+    ['publisher', substream],
+  ] as const)
+    addNeighbour(context, id, id === 'publisher').feed = feed(fed);
+  const feeder = context.neighbours.get('feeds us');
+  if (feeder) feeder.feeds = substream;
+  announcer.note(hold(context, made, [1]), 1);
+  const effects = context.takeEffects();
+  assert.equal(
+    sent(effects).map(({ to }) => to),
+    ['fed another', 'feeds us', 'publisher'],
+  );
+  assert.ok(effects.some((effect) => effect.kind === 'schedule' && effect.timer === 'news' && effect.delayMs === 400));
+  context.nowMs += 399;
+  announcer.sendNews();
+  assert.equal(sent(context.takeEffects()), []);
+  context.nowMs += 1;
+  announcer.sendNews();
+  assert.equal(
+    sent(context.takeEffects()).map(({ to }) => to),
+    ['fed'],
+  );
+});
+
+test('whoever has got it meanwhile hears nothing, and other news do not wait with what is fed', () => {
+  const { context, announcer, maps } = setUp();
+  const made = makeWindow(4);
+  const x = addNeighbour(context, 'x');
+  x.feed = { ...NO_FEED, fed: 1 << substreamOf(4, 1) };
+  const window = hold(context, made, [1]);
+  announcer.note(window, 1);
+  x.map.update(false, 0, [availability(made)]);
+  context.nowMs += 400;
+  announcer.sendNews();
+  assert.equal(maps(), []);
+  x.map.noteMissing(4);
+  announcer.note(window, 1);
+  window.store(0, made.pieces[0] as Uint8Array);
+  announcer.note(window, 0);
+  assert.equal(maps()[0]?.windows, [availability(made, [0, 1])]);
+});
+
+test('its part in feeding a peer tells in whole maps, and only if it has one', () => {
+  const { context, shares } = setUp();
+  const status: FeedStatus = { ...NO_FEED, offered: 3 };
+  const announcer = new Announcer(context, shares, ({ id }) => (id === 'x' ? status : NO_FEED));
+  for (const id of ['x', 'y']) addNeighbour(context, id);
+  announcer.note(hold(context, makeWindow(4)));
+  announcer.sendMaps();
+  assert.equal(
+    sentOf(context.takeEffects(), 'map').map(({ to, full, feed }) => [to, full, feed]),
+    [
+      ['x', false, undefined],
+      ['y', false, undefined],
+      ['x', true, status],
+      ['y', true, undefined],
+    ],
+  );
 });
 
 test.run();

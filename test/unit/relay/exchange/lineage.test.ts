@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Lineage } from '../../../../src/relay/exchange/lineage.js';
-import { addNeighbour, availability, hold, makeContext, makeWindow } from '../../../support/exchange-fixture.js';
+import { addNeighbour, availability, hold, makeContext, makeWindow, OWNER, STRANGER } from '../../../support/exchange-fixture.js';
 
 /** Window 4 is here; others have it, or another one. */
 function setUp() {
@@ -120,6 +120,22 @@ test('who has only begun to watch leaves its line for the lower key, and what is
   lineage.leave(5, NEXT.manifest.version);
   lineage.consider(5, true);
   assert.is(lineage.of(5), NEXT_OTHER.manifest.version);
+});
+
+test('where publishers contradict each other all is not calm, for a minute after they last did', () => {
+  const { context, lineage } = setUp();
+  assert.ok(lineage.isCalm);
+  lineage.settle([OWNER.publicKey, OWNER.publicKey], 5);
+  assert.ok(lineage.isCalm, 'one key that signs two contents tells nobody apart');
+  for (const afterMs of [0, 30_000]) {
+    context.nowMs += afterMs;
+    lineage.settle([OWNER.publicKey, STRANGER.publicKey], 5);
+    assert.not(lineage.isCalm);
+  }
+  context.nowMs += 60_000;
+  assert.not(lineage.isCalm);
+  context.nowMs += 1;
+  assert.ok(lineage.isCalm);
 });
 
 test.run();

@@ -5,6 +5,7 @@ import { LIVE_VERSION } from '../../../../src/relay/exchange/live-message.js';
 import type { LiveEffect } from '../../../../src/relay/exchange/live-protocol.js';
 import { decodeManifest, withoutCertificate } from '../../../../src/relay/exchange/manifest.js';
 import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
+import { ALL_SUBSTREAMS, NO_FEED } from '../../../../src/relay/exchange/substreams.js';
 import {
   availability,
   CERTIFICATE,
@@ -12,6 +13,7 @@ import {
   certify,
   DAY_MS,
   DrivenExchange,
+  type MadeWindow,
   makeWindow,
   OWNER,
   PARAMETERS,
@@ -323,6 +325,26 @@ test('a publisher signs with a renewed certificate from the next window on', () 
   assert.is(endOf(4), CERTIFICATE.untilMs);
   driven.input({ kind: 'command', command: { kind: 'authorise', certificate: renewed } });
   assert.is(endOf(5), renewed.untilMs);
+});
+
+test('who has lost its feeder is told at once what waited for it', () => {
+  const viewer = watching();
+  viewer.wait(300);
+  viewer.meet('fed');
+  const [, second] = ALL as [MadeWindow, MadeWindow];
+  const feed = { ...NO_FEED, fed: ALL_SUBSTREAMS };
+  viewer.hear('fed', { kind: 'map', full: true, tail: 0, feed, windows: [] });
+  const told = (effects: readonly LiveEffect[]): number =>
+    sent(effects).filter(({ to, message }) => to === 'fed' && (message.kind === 'map' || message.kind === 'have')).length;
+  const asked = sentOf(viewer.effects, 'request').at(-1);
+  const made = ALL.find(({ content }) => content.number === asked?.window) ?? second;
+  const effects = [
+    ...viewer.hear(asked?.to ?? 'x', { kind: 'manifest', ageMs: 0, bytes: made.manifest.bytes }),
+    ...viewer.hear(asked?.to ?? 'x', { kind: 'piece', window: made.content.number, piece: 0, payload: made.pieces[0] as Uint8Array }),
+  ];
+  assert.is(told(effects), 0);
+  assert.is(told(viewer.hear('fed', { kind: 'map', full: false, feed, windows: [] })), 0, 'nothing has changed');
+  assert.is(told(viewer.hear('fed', { kind: 'map', full: false, feed: NO_FEED, windows: [] })), 1);
 });
 
 test.run();

@@ -12,6 +12,7 @@ import {
   type WindowAvailability,
 } from '../../../../src/relay/exchange/live-message.js';
 import { PIECES_MAX } from '../../../../src/relay/exchange/manifest.js';
+import { ALL_SUBSTREAMS, DEPTH_UNKNOWN, type FeedStatus, SUBSTREAMS } from '../../../../src/relay/exchange/substreams.js';
 
 const hex = (message: LiveMessage): string => Buffer.from(liveCodec.encode(message)).toString('hex');
 
@@ -50,6 +51,23 @@ const TABLE: readonly [LiveMessage, string][] = [
     { kind: 'map', full: false, tail: 3, windows: [part(5, 9, true, Uint8Array.of(0x81, 0x80))] },
     '010000000003' + '02000000058009a1b2c3d48180',
   ],
+  [{ kind: 'subscribe', substreams: 0b100101 }, '0c25'],
+  [{ kind: 'subscribe', substreams: 0 }, '0c00'],
+  [{ kind: 'feeding', substreams: 0b100001, depths: [0, 1, 2, 3, 4, 15] }, '0d2101234f'],
+  [
+    {
+      kind: 'map',
+      full: true,
+      tail: 3,
+      feed: { offered: 0b111111, fed: 0b000001, depths: [1, 15, 15, 15, 15, 15] },
+      windows: [{ number: 5, pieceCount: 0, key: false, held: null }],
+    },
+    '010900000003' + '3f011fffff' + '010000000501',
+  ],
+  [
+    { kind: 'map', full: false, onAir: true, feed: { offered: 0, fed: 0, depths: [15, 15, 15, 15, 15, 15] }, windows: [] },
+    '010e' + '0000ffffff',
+  ],
 ];
 
 for (const [message, bytes] of TABLE) {
@@ -79,6 +97,9 @@ const availability = fc.oneof(
     // A window held whole is written as one.
     .filter(({ held }) => held?.full === false),
 );
+const substreams = fc.nat({ max: ALL_SUBSTREAMS });
+const depths = fc.array(fc.nat({ max: DEPTH_UNKNOWN }), { minLength: SUBSTREAMS, maxLength: SUBSTREAMS });
+const feed: fc.Arbitrary<FeedStatus> = record({ offered: substreams, fed: substreams, depths });
 const message: fc.Arbitrary<LiveMessage> = fc.oneof(
   record({ kind: fc.constant('hello' as const), version: fc.constant(LIVE_VERSION), publisher: fc.boolean(), rank: number }),
   record({ kind: fc.constant('map' as const), full: fc.boolean(), tail: number, windows: fc.array(availability, { maxLength: 50 }) }),
@@ -97,6 +118,9 @@ const message: fc.Arbitrary<LiveMessage> = fc.oneof(
     pieces,
   }),
   record({ kind: fc.constant('info' as const), bytes }),
+  record({ kind: fc.constant('map' as const), full: fc.boolean(), tail: number, feed, windows: fc.array(availability, { maxLength: 5 }) }),
+  record({ kind: fc.constant('subscribe' as const), substreams }),
+  record({ kind: fc.constant('feeding' as const), substreams, depths }),
 );
 
 /** Runs without details do not carry a key flag, which their receiver knows already. */
@@ -146,7 +170,13 @@ test('times that do not fit are the longest that do', () => {
 
 const MALFORMED: readonly [title: string, bytes: Uint8Array][] = [
   ['nothing', new Uint8Array()],
-  ['an unknown type', Uint8Array.of(10)],
+  ['an unknown type', Uint8Array.of(14)],
+  ['a have cut off', Uint8Array.of(10)],
+  ['a subscribe cut off', Uint8Array.of(12)],
+  ['a feeding without substreams', Uint8Array.of(13)],
+  ['a feeding cut off', Buffer.from('0d210123', 'hex')],
+  ['a map whose feeding is cut off', Buffer.from('010900000003' + '3f011fff', 'hex')],
+  ['a map without a tail whose feeding is cut off', Buffer.from('010c' + '3f', 'hex')],
   ['a hello cut off', Uint8Array.of(0, 1)],
   ['a request cut off', Uint8Array.of(2, 0, 0, 0)],
   ['a map entry of unknown type', Buffer.from('010000000003' + '030000000501', 'hex')],
@@ -169,6 +199,12 @@ for (const [title, input] of MALFORMED) {
 test('a map of just as many windows as are allowed is taken', () => {
   const windows = Array.from({ length: MAP_WINDOWS_MAX }, (_, index) => ({ number: index, pieceCount: 0, key: false, held: null }));
   assert.not.instance(liveCodec.decode(liveCodec.encode({ kind: 'map', full: true, tail: 0, windows })), Malformed);
+});
+
+test('substreams that there are not are left out', () => {
+  assert.equal(liveCodec.decode(Uint8Array.of(12, 0xff)), { kind: 'subscribe', substreams: ALL_SUBSTREAMS });
+  const fed = liveCodec.decode(Buffer.from('010c' + 'ffc1000000', 'hex'));
+  assert.equal(fed, { kind: 'map', full: false, feed: { offered: ALL_SUBSTREAMS, fed: 1, depths: [0, 0, 0, 0, 0, 0] }, windows: [] });
 });
 
 test.run();

@@ -79,4 +79,19 @@ test('when a neighbour disappoints, others are asked at once, and only its early
   assert.ok(pending.hasAsked(4, 'x'), 'it is not asked first again');
 });
 
+test('pieces of a window that comes unasked are kept, and its manifest is asked for when it does not come with them', () => {
+  const pending = new PendingWindows();
+  pending.expect(5, 100);
+  assert.ok(pending.expects(5));
+  assert.ok(pending.keep(5, 0, early(10)));
+  assert.equal(
+    [400, 401].map((nowMs) => pending.wantsManifest(5, 300, nowMs)),
+    [false, true],
+  );
+  assert.not(pending.hasAsked(5, 'x'));
+  pending.expect(5, 400);
+  assert.ok(pending.wantsManifest(5, 300, 401), 'it has been waited for since the first of them');
+  assert.ok(pending.has(5, 0));
+});
+
 test.run();

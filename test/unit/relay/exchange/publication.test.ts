@@ -11,7 +11,7 @@ import { Publication } from '../../../../src/relay/exchange/publication.js';
 import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
 import { Subscribers } from '../../../../src/relay/exchange/subscribers.js';
 import { Subscriptions } from '../../../../src/relay/exchange/subscriptions.js';
-import { NO_FEED } from '../../../../src/relay/exchange/substreams.js';
+import { ALL_SUBSTREAMS, NO_FEED, NO_SUBSTREAMS } from '../../../../src/relay/exchange/substreams.js';
 import { Uploader } from '../../../../src/relay/exchange/uploader.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import {
@@ -235,6 +235,62 @@ test('a window does not overtake one before it that is still to be confirmed', (
   context.neighbours.delete(fellow.id);
   publication.publish(makeWindow(7).content, false);
   assert.is(publication.windowsPublished, 4);
+});
+
+test('what is fed to a viewer is dealt to it, shown to it alone, and sent unasked', () => {
+  const { context, shares, publication } = setUp();
+  for (const id of ['a', 'b', 'c']) addNeighbour(context, id);
+  const [, b] = context.neighbours.values();
+  if (b) b.subscribed = ALL_SUBSTREAMS;
+  publication.publish(makeWindow(4, 4).content, false);
+  const effects = context.takeEffects();
+  assert.equal(
+    sentOf(effects, 'piece').map(({ to, piece }) => [to, piece]),
+    [0, 1, 2, 3].map((piece) => ['b', piece]),
+  );
+  assert.equal(
+    sentOf(effects, 'manifest').map(({ to }) => to),
+    ['b'],
+  );
+  const window = context.buffer.get(4);
+  assert.equal(window && ['a', 'b', 'c'].map((id) => shares.visibleTo(id, window).count), [0, 4, 0]);
+});
+
+test('whoever is to be fed, and was not dealt it because it tells of nothing, is sent nothing', () => {
+  const { context, publication } = setUp();
+  for (const id of ['mute', 'b', 'c']) addNeighbour(context, id).lastToldMs = id === 'mute' ? Number.NEGATIVE_INFINITY : context.nowMs;
+  const [mute] = context.neighbours.values();
+  if (mute) mute.subscribed = ALL_SUBSTREAMS;
+  publication.publish(makeWindow(4, 4).content, false);
+  assert.equal(sentOf(context.takeEffects(), 'piece'), []);
+});
+
+test('whoever is fed and passes little on is fed no more, and is told', () => {
+  const { context, shares, publication } = setUp();
+  for (const id of ['a', 'b', 'c']) addNeighbour(context, id);
+  const [a] = context.neighbours.values();
+  if (a) a.subscribed = ALL_SUBSTREAMS;
+  let number = 4;
+  const publish = (): void => {
+    publication.publish(makeWindow(number, 4).content, false);
+    for (let look = 0; look < 16; look++) {
+      context.nowMs += shares.lookMs;
+      for (const neighbour of context.neighbours.values()) neighbour.lastHeardMs = neighbour.lastToldMs = context.nowMs;
+      publication.reveal(number);
+    }
+    number += 1;
+  };
+  publish();
+  assert.equal([shares.passesOn('a'), a?.subscribed], [false, ALL_SUBSTREAMS]);
+  context.takeEffects();
+  publish();
+  const effects = context.takeEffects();
+  assert.is(a?.subscribed, NO_SUBSTREAMS);
+  assert.equal(
+    sentOf(effects, 'feeding').map(({ to, substreams }) => [to, substreams]),
+    [['a', NO_SUBSTREAMS]],
+  );
+  assert.equal(sentOf(effects, 'piece'), []);
 });
 
 test.run();

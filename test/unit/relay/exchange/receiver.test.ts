@@ -9,7 +9,7 @@ import { Requester } from '../../../../src/relay/exchange/requester.js';
 import { signRevocationList } from '../../../../src/relay/exchange/revocation-list.js';
 import { Subscribers } from '../../../../src/relay/exchange/subscribers.js';
 import { Subscriptions } from '../../../../src/relay/exchange/subscriptions.js';
-import { NO_FEED } from '../../../../src/relay/exchange/substreams.js';
+import { ALL_SUBSTREAMS, NO_FEED, substreamOf } from '../../../../src/relay/exchange/substreams.js';
 import { Uploader } from '../../../../src/relay/exchange/uploader.js';
 import { WindowShares } from '../../../../src/relay/exchange/window-shares.js';
 import {
@@ -265,6 +265,70 @@ test('what a publisher sent is counted apart', () => {
   receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
   give(0);
   assert.is(receiver.fromPublishersBytes, PIECE_BYTES);
+});
+
+const FED = makeWindow(5);
+
+test('what is fed was not asked for and is not held against its sender, with its manifest or before it', () => {
+  const { context, pending, receiver, x } = setUp();
+  const y = addNeighbour(context, 'y');
+  x.feeds = ALL_SUBSTREAMS;
+  for (const neighbour of [y, x]) receiver.onPiece(neighbour, 5, 1, FED.pieces[1] as Uint8Array);
+  assert.equal([x.unasked, y.unasked, x.unjudged, y.unjudged], [0, 1, 0, 1]);
+  assert.ok(pending.has(5, 1));
+  receiver.onManifest(y, FED.manifest.bytes, 0, 0);
+  const window = context.buffer.get(5);
+  assert.ok(window?.held.has(1));
+  receiver.onPiece(x, 5, 2, FED.pieces[2] as Uint8Array);
+  assert.ok(window?.held.has(2));
+  assert.equal([x.unasked, x.onTrial, receiver.fromPeersBytes], [0, false, PIECE_BYTES + (FED.pieces[2]?.length ?? 0)]);
+});
+
+test('the manifest of a window is taken unasked from whoever feeds its first piece, and from nobody else', () => {
+  const { context, receiver, x } = setUp();
+  receiver.onManifest(x, FED.manifest.bytes, 0, 0);
+  x.feeds = ALL_SUBSTREAMS & ~(1 << substreamOf(5, 0));
+  receiver.onManifest(x, FED.manifest.bytes, 0, 0);
+  assert.is(context.buffer.get(5), undefined);
+  x.feeds = 1 << substreamOf(5, 0);
+  receiver.onManifest(x, FED.manifest.bytes, 0, 0);
+  assert.ok(context.buffer.get(5));
+});
+
+test('of somebody on trial two pieces are kept before the manifest, and the rest thrown away unjudged', () => {
+  const { context, pending, receiver, x } = setUp();
+  const known = addNeighbour(context, 'known');
+  known.succeeded();
+  for (const neighbour of [x, known]) neighbour.feeds = ALL_SUBSTREAMS;
+  const [five, six] = [5, 6].map((number) => makeWindow(number, 6)) as [typeof FED, typeof FED];
+  for (const piece of [0, 1, 2]) receiver.onPiece(x, 5, piece, five.pieces[piece] as Uint8Array);
+  for (const piece of [0, 1, 2]) receiver.onPiece(known, 6, piece, six.pieces[piece] as Uint8Array);
+  assert.equal([pending.countFrom('x'), x.unjudged, x.badPieces, x.unasked], [2, 1, 0, 0]);
+  assert.equal([pending.countFrom('known'), known.unjudged], [3, 0]);
+  receiver.onManifest(x, five.manifest.bytes, 0, 0);
+  assert.is(context.buffer.get(5)?.held.count, 2);
+  receiver.onPiece(x, 5, 2, five.pieces[2] as Uint8Array);
+  assert.is(context.buffer.get(5)?.held.count, 3, 'with the manifest here there is something to check it against');
+});
+
+test('what is sent as fed of windows far ahead counts as a flood', () => {
+  const { context, pending, receiver, x } = setUp();
+  x.feeds = ALL_SUBSTREAMS;
+  for (let number = 1_000; number < 1_300; number++) receiver.onPiece(x, number, 0, new Uint8Array(10));
+  assert.is(pending.sizeBytes, 0);
+  assert.is(context.takeAccused().length, 1);
+});
+
+test('a piece that is new here goes on to whoever is fed by us', () => {
+  const { context, receiver, x, give } = setUp();
+  const y = addNeighbour(context, 'y');
+  y.subscribed = 1 << substreamOf(4, 1);
+  receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
+  for (const piece of [0, 1]) give(piece);
+  assert.equal(
+    sentOf(context.takeEffects(), 'piece').map(({ to, window, piece }) => [to, window, piece]),
+    [['y', 4, 1]],
+  );
 });
 
 test.run();

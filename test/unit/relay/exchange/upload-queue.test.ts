@@ -91,4 +91,31 @@ test('the bytes counted are those that wait, whatever happens', () => {
   );
 });
 
+test('what was to be fed is dropped once it is late, and counted; what was asked for waits on', () => {
+  const queue = new UploadQueue();
+  queue.add({ ...upload('x', 0, 100), isPush: true });
+  queue.add({ ...upload('x', 1, 300), isPush: true });
+  queue.add(upload('y', 0, 100));
+  queue.add(upload('y', 1, 40));
+  assert.is(queue.dropOverdue(0, 100), 0, 'it is not late yet');
+  assert.is(queue.dropOverdue(50, 200), 1);
+  assert.is(queue.dropOverdue(50, 200), 0, 'each is counted once');
+  assert.is(queue.queuedBytes, 20);
+  assert.equal(
+    [queue.take(anybody, byDeadline), queue.take(anybody, byDeadline)].map((left) => [left?.peer, left?.piece]),
+    [
+      ['y', 0],
+      ['x', 1],
+    ],
+  );
+});
+
+test('whoever asks for what was to be fed to it is answered like everybody who asks', () => {
+  const queue = new UploadQueue();
+  queue.add({ ...upload('x', 0, 100), isPush: true });
+  queue.add(upload('x', 0, 100));
+  assert.is(queue.dropOverdue(0, 200), 0);
+  assert.is(queue.take(anybody, byDeadline)?.isPush, undefined);
+});
+
 test.run();

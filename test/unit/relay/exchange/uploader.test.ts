@@ -4,6 +4,7 @@ import { Bitfield } from '../../../../src/kernel/bitfield.js';
 import { TokenBucket } from '../../../../src/kernel/token-bucket.js';
 import { CERTIFICATE_BYTES } from '../../../../src/relay/exchange/certificate.js';
 import { Uploader } from '../../../../src/relay/exchange/uploader.js';
+import type { BufferedWindow } from '../../../../src/relay/exchange/window-buffer.js';
 import {
   addNeighbour,
   CHANNEL,
@@ -322,6 +323,65 @@ test('a hundred thousand requests cost a bounded amount of memory and time', () 
   const refused = sentOf(context.takeEffects(), 'refuse').length;
   assert.ok(refused <= 2 * 2_000);
   assert.ok(Date.now() - startedMs < 5_000, `${Date.now() - startedMs} ms`);
+});
+
+test('what is fed goes out unasked, its manifest before its first piece to whoever has nothing of the window', () => {
+  const { context, uploader, x, y } = setUp(new TokenBucket(0));
+  const window = context.buffer.get(4) as BufferedWindow;
+  y.map.update(false, 0, [{ number: 4, pieceCount: 20, key: true, held: new Bitfield(20) }]);
+  uploader.push(x, window, 1);
+  uploader.push(y, window, 0);
+  assert.equal(sentOf(context.takeEffects(), 'manifest'), [], 'it comes with the first piece alone, and some know it already');
+  const z = addNeighbour(context, 'z');
+  uploader.push(z, window, 0);
+  assert.equal(
+    context.takeEffects().map((effect) => (effect.kind === 'send' ? [effect.to, effect.message.kind] : [])),
+    [
+      ['z', 'manifest'],
+      ['z', 'piece'],
+    ],
+  );
+  assert.equal([z.map.holds(4, 0), z.mediaUpBytes, window.copies[0]], [true, PIECE_BYTES, 2]);
+});
+
+test('a piece that has come from elsewhere by the time it is its turn is not fed', () => {
+  const { context, uploader, x } = setUp();
+  const window = context.buffer.get(4) as BufferedWindow;
+  for (const piece of [0, 1, 2]) uploader.push(x, window, piece);
+  context.takeEffects();
+  x.map.noteHeld(4, 1, 20, window.version);
+  context.nowMs += 101;
+  uploader.onTimer();
+  assert.equal(
+    sentOf(context.takeEffects(), 'piece').map(({ piece }) => piece),
+    [2],
+  );
+  assert.equal(uploader.takePushes(), { late: 0, sent: 2 });
+});
+
+test('what was to be fed and could not leave in half a second stays here, and is counted until somebody asks how it went', () => {
+  const { context, uploader, x } = setUp();
+  const window = context.buffer.get(4) as BufferedWindow;
+  for (const piece of [0, 1, 2]) uploader.push(x, window, piece);
+  uploader.onRequest(x, request(4, [9]));
+  context.takeEffects();
+  context.nowMs += 501;
+  for (let time = 0; time < 5; time++) {
+    uploader.onTimer();
+    context.nowMs += 101;
+  }
+  assert.equal(
+    sentOf(context.takeEffects(), 'piece').map(({ piece }) => piece),
+    [9],
+    'what was asked for is sent, however late',
+  );
+  assert.equal(
+    [uploader.takePushes(), uploader.takePushes()],
+    [
+      { late: 2, sent: 1 },
+      { late: 0, sent: 0 },
+    ],
+  );
 });
 
 test.run();

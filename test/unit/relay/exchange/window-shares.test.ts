@@ -316,4 +316,31 @@ test('what a publisher that has gone had not spread of its part is dealt at the 
   }
 });
 
+test('what is fed to somebody is dealt to that one, and the rest in turn', () => {
+  const [window, shares] = [cut(1), new WindowShares(REVEAL_MS)];
+  shares.open(window, new Swarm(), 0, undefined, (piece) => (piece < 3 ? 'd' : undefined));
+  const dealt = (peer: string): readonly number[] => [...window.copies.keys()].filter((piece) => shares.visibleTo(peer, window).has(piece));
+  assert.equal(dealt('d').slice(0, 3), [0, 1, 2]);
+  assert.is(
+    VIEWERS.reduce((sum, peer) => sum + dealt(peer).length, 0),
+    PIECES,
+    'each piece once',
+  );
+});
+
+test('what is fed to somebody who is asleep, or passed over, is dealt in turn', () => {
+  const [window, shares] = [cut(1), new WindowShares(REVEAL_MS)];
+  shares.open(window, new Swarm(['a', 'b']), 0, undefined, () => 'asleep');
+  const count = (peer: string): number => shares.visibleTo(peer, window).count;
+  assert.equal(['a', 'b', 'asleep'].map(count).sort(), [0, 2, 3]);
+});
+
+test('whoever passes on half of what it is dealt passes on, and so does one of whom nothing is known', () => {
+  const shares = new WindowShares(REVEAL_MS);
+  assert.ok(shares.passesOn('a'));
+  pass(1, shares, ['a']);
+  pass(2, shares, ['a']);
+  assert.equal([shares.passesOn('a'), shares.passesOn('b')], [false, true]);
+});
+
 test.run();
