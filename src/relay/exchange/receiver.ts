@@ -65,12 +65,15 @@ export class Receiver {
     const isFed = this.#isFed(neighbour, manifest.number, 0) && !buffer.get(manifest.number);
     // Unasked only of the publisher that is followed: which of several it is to be, neighbours' maps decide.
     const isAsked = this.#pending.hasAsked(manifest.number, neighbour.id);
-    const isExpected = isAsked || (isFed ? this.#isOfOurs(manifest) : this.#pending.expects(manifest.number));
+    const isOfOurs = isFed && this.#isOfOurs(manifest);
+    const isExpected = isAsked || isOfOurs || (!isFed && this.#pending.expects(manifest.number));
     if (!isExpected || manifest.number < lowestWanted) return void neighbour.noteManifestCame(manifest.number);
     if (!isAdmitted(this.#context, neighbour, manifest)) return this.#refuse(neighbour, manifest.number);
     neighbour.map.noteVersion(manifest.number, manifest.version);
     neighbour.proved();
-    if (this.#isRival(manifest) || this.#isRefused(manifest)) return;
+    if (isOfOurs) this.#overrule(manifest);
+    else if (this.#isRival(manifest)) return;
+    if (this.#isRefused(manifest)) return;
     const window = buffer.open(manifest, nowMs, nowMs - ageMs - neighbour.wait.roundTripMs / 2);
     const early = this.#pending.release(manifest.number);
     if (window) this.#verifyEarly(window, early);
@@ -124,6 +127,12 @@ export class Receiver {
     this.duplicateBytes += payload.length;
     const own = window.piece(piece);
     if (own && !sameBytes(own, payload)) this.#reject(neighbour, window.number);
+  }
+
+  /** Signed by the publisher that is followed: whatever neighbours have named in its place was made up, or is not ours. */
+  #overrule({ number, version }: Manifest): void {
+    const wanted = this.#lineage.of(number);
+    if (wanted !== undefined && wanted !== version) this.#requester.startOver(number);
   }
 
   /** It is not the content that was asked for, and somebody names that one still. */

@@ -69,9 +69,10 @@ export class Subscribers {
 
   /** A neighbour wants these substreams from now on, and no others. It is told what it gets. */
   onSubscribe(neighbour: Neighbour, wanted: SubstreamSet): void {
-    const before = neighbour.subscribed;
     neighbour.subscribed &= wanted;
-    neighbour.subscribed |= wanted & (before | this.offeredTo(neighbour));
+    // One after the other: each takes of the room that there is.
+    for (let substream = 0; substream < SUBSTREAMS; substream++)
+      if (hasSubstream(wanted & ~neighbour.subscribed & this.offeredTo(neighbour), substream)) neighbour.subscribed |= 1 << substream;
     this.#tell(neighbour);
   }
 

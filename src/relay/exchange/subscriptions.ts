@@ -35,7 +35,9 @@ const PATIENCE_MAX_MS: Milliseconds = 450;
 const SLACK_MIN_MS: Milliseconds = 500;
 /** Pieces in a row that a feeder may fail to bring. */
 const MISSED_MAX = 2;
-/** Whoever failed, or would not, is left alone for so long. */
+/** Whoever would not is left alone until its next whole map: many may have asked at once. */
+const REFUSED_MS: Milliseconds = 2_000;
+/** Whoever failed is left alone for so long. */
 const SHUNNED_MS: Milliseconds = 8_000;
 /** Twice as long each time, so many times: there are those who say that they feed, and don't. */
 const SHUN_DOUBLINGS_MAX = 5;
@@ -157,7 +159,7 @@ export class Subscriptions {
   onFeeding(neighbour: Neighbour, substreams: SubstreamSet, depths: readonly number[]): void {
     neighbour.feed = { ...neighbour.feed, depths };
     const lost = neighbour.feeds & ~substreams;
-    if (lost !== NO_SUBSTREAMS) this.#shun(neighbour);
+    if (lost !== NO_SUBSTREAMS) neighbour.shunnedUntilMs = Math.max(neighbour.shunnedUntilMs, this.#context.nowMs + REFUSED_MS);
     for (const [index, substream] of this.#substreams.entries()) if (hasSubstream(lost, index)) this.#lose(index, substream, neighbour);
     neighbour.feeds &= substreams;
     // Words have crossed.

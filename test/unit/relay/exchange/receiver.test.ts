@@ -287,6 +287,8 @@ test('what is fed was not asked for and is not held against its sender, with its
 test('the manifest of a window is taken unasked from whoever feeds its first piece, and from nobody else', () => {
   const { context, receiver, x } = setUp();
   receiver.onManifest(x, FED.manifest.bytes, 0, 0);
+  // Of the publisher that is followed: the newest window here is its own.
+  receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
   x.feeds = ALL_SUBSTREAMS & ~(1 << substreamOf(5, 0));
   receiver.onManifest(x, FED.manifest.bytes, 0, 0);
   assert.is(context.buffer.get(5), undefined);
@@ -297,6 +299,7 @@ test('the manifest of a window is taken unasked from whoever feeds its first pie
 
 test('of somebody on trial two pieces are kept before the manifest, and the rest thrown away unjudged', () => {
   const { context, pending, receiver, x } = setUp();
+  receiver.onManifest(x, MADE.manifest.bytes, 0, 0);
   const known = addNeighbour(context, 'known');
   known.succeeded();
   for (const neighbour of [x, known]) neighbour.feeds = ALL_SUBSTREAMS;
