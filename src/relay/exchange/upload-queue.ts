@@ -71,9 +71,8 @@ export class UploadQueue {
 
   /** Takes out what nobody waits for any more: uploads whose deadline lies before this time. */
   dropOverdue(beforeMs: Milliseconds): void {
-    for (const uploads of [...this.#byPeer.values()]) {
-      for (const { peer, window, piece, deadlineMs } of [...uploads.values()]) if (deadlineMs < beforeMs) this.cancel(peer, window, piece);
-    }
+    for (const uploads of this.#byPeer.values())
+      for (const { peer, window, piece, deadlineMs } of uploads.values()) if (deadlineMs < beforeMs) this.cancel(peer, window, piece);
   }
 
   /** Removes and returns the most needed upload among neighbours that can take one. `rank`: lower goes first. */
