@@ -68,6 +68,13 @@ export class Bitfield {
     this.#count = onesInWord(this.#word);
   }
 
+  /** Whether each of its indices is in that other field as well. */
+  isWithin(other: Bitfield): boolean {
+    if (!this.#long && !other.#long) return (this.#word & ~other.#word) === 0;
+    for (let index = 0; index < this.length; index++) if (this.has(index) && !other.has(index)) return false;
+    return true;
+  }
+
   #unite(bytes: Uint8Array): void {
     const long = this.#long;
     if (!long) {

@@ -9,7 +9,7 @@ import type { Connection } from './connection.js';
 import { Malformed } from './errors.js';
 import type { Clock, Codec } from './ports.js';
 import type { DisconnectReason, Effect, Input, Protocol } from './protocol.js';
-import type { Bytes, ConnectionId } from './units.js';
+import type { Bytes, ConnectionId, Milliseconds } from './units.js';
 
 /** Above this much unsent data a neighbour counts as blocked: a second at 2 Mbit/s. */
 const HIGH_WATER_BYTES: Bytes = 256 * 1024;
@@ -37,10 +37,17 @@ interface Entry {
   isGone: boolean;
 }
 
+/** A timer of the core. One that is set again each time it fires, as most are, stays the same. */
+interface Alarm {
+  /** While it waits. */
+  cancel: (() => void) | undefined;
+  readonly fire: () => void;
+}
+
 export class Engine<Message, Command, Event, Timer extends string> {
   readonly #options: EngineOptions<Message, Command, Event, Timer>;
   readonly #connections = new Map<ConnectionId, Entry>();
-  readonly #timers = new Map<Timer, () => void>();
+  readonly #alarms = new Map<Timer, Alarm>();
   readonly #inputs: Input<Message, Command, Timer>[] = [];
   #running = false;
   #stopped = false;
@@ -74,8 +81,8 @@ export class Engine<Message, Command, Event, Timer extends string> {
   /** Cancels every timer and closes every connection. Nothing is emitted afterwards. */
   stop(): void {
     this.#stopped = true;
-    for (const cancel of this.#timers.values()) cancel();
-    this.#timers.clear();
+    for (const { cancel } of this.#alarms.values()) cancel?.();
+    this.#alarms.clear();
     for (const entry of this.#connections.values()) {
       entry.connection.close({ kind: 'leaving', detail: 'stopped' });
       entry.isGone = true;
@@ -106,11 +113,10 @@ export class Engine<Message, Command, Event, Timer extends string> {
 
   /** Runs the core on this input, then on whatever the effects brought about. */
   #feed(input: Input<Message, Command, Timer>): void {
-    this.#inputs.push(input);
-    if (this.#running) return;
+    if (this.#running) return void this.#inputs.push(input);
     this.#running = true;
     try {
-      for (let next = this.#inputs.shift(); next && !this.#stopped; next = this.#inputs.shift()) this.#step(next);
+      for (let next: typeof input | undefined = input; next && !this.#stopped; next = this.#inputs.shift()) this.#step(next);
     } finally {
       this.#running = false;
     }
@@ -130,15 +136,10 @@ export class Engine<Message, Command, Event, Timer extends string> {
       case 'send':
         return this.#send(effect.to, effect.message);
       case 'schedule':
-        this.#timers.get(effect.timer)?.();
-        this.#timers.set(
-          effect.timer,
-          this.#options.clock.schedule(() => this.#onTimer(effect.timer), effect.delayMs),
-        );
-        return;
+        return this.#schedule(effect.timer, effect.delayMs);
       case 'cancel':
-        this.#timers.get(effect.timer)?.();
-        this.#timers.delete(effect.timer);
+        this.#alarms.get(effect.timer)?.cancel?.();
+        this.#alarms.delete(effect.timer);
         return;
       case 'connect':
         return this.#options.onConnect?.(effect.want);
@@ -147,6 +148,19 @@ export class Engine<Message, Command, Event, Timer extends string> {
       case 'emit':
         return this.#options.onEvent(effect.event);
     }
+  }
+
+  #schedule(timer: Timer, delayMs: Milliseconds): void {
+    const known = this.#alarms.get(timer);
+    known?.cancel?.();
+    const alarm = known ?? this.#newAlarm(timer);
+    alarm.cancel = this.#options.clock.schedule(alarm.fire, delayMs);
+  }
+
+  #newAlarm(timer: Timer): Alarm {
+    const alarm: Alarm = { cancel: undefined, fire: () => this.#onTimer(timer, alarm) };
+    this.#alarms.set(timer, alarm);
+    return alarm;
   }
 
   #send(to: ConnectionId, message: Message): void {
@@ -167,9 +181,11 @@ export class Engine<Message, Command, Event, Timer extends string> {
     return entry;
   }
 
-  #onTimer(timer: Timer): void {
-    this.#timers.delete(timer);
+  #onTimer(timer: Timer, alarm: Alarm): void {
+    alarm.cancel = undefined;
     this.#feed({ kind: 'timer', timer });
+    // Names of others are made up of numbers, and never come again.
+    if (!alarm.cancel && this.#alarms.get(timer) === alarm) this.#alarms.delete(timer);
   }
 
   #disconnect(id: ConnectionId, reason: DisconnectReason): void {

@@ -36,6 +36,7 @@ export class SwarmMemory {
   readonly #hashes = new WeakMap<Uint8Array, Uint8Array>();
   readonly #encoded = new WeakMap<Uint8Array, Encoded>();
   readonly #decoded = new WeakMap<Uint8Array, LiveMessage>();
+  readonly #joined = new WeakMap<Manifest, Uint8Array>();
   /** Both by signature. */
   readonly #verified = new Map<string, Verified>();
   readonly #manifests = new Map<string, Manifest>();
@@ -75,6 +76,7 @@ export class SwarmMemory {
   readonly intake: Intake = {
     keep: (bytes) => (this.#encoded.has(bytes) ? bytes : copyOf(bytes)),
     manifest: (bytes, pieceBytes) => this.#manifest(bytes, pieceBytes),
+    whole: (manifest, join) => this.#whole(manifest, join),
   };
 
   #encodePiece(message: LiveMessage & { readonly kind: 'piece' }): Uint8Array {
@@ -102,6 +104,14 @@ export class SwarmMemory {
     const manifest = decodeManifest(copyOf(bytes), pieceBytes);
     if (!(manifest instanceof Malformed)) remember(this.#manifests, name, manifest);
     return manifest;
+  }
+
+  #whole(manifest: Manifest, join: () => Uint8Array): Uint8Array {
+    const known = this.#joined.get(manifest);
+    if (known) return known;
+    const bytes = join();
+    this.#joined.set(manifest, bytes);
+    return bytes;
   }
 }
 

@@ -40,7 +40,8 @@ test('an idle requester has nothing to ask for', () => {
       const neighbours = ['publisher', 'a', 'b', 'c'].map((id) => addNeighbour(context, id, id === 'publisher'));
       for (const neighbour of neighbours.slice(2)) neighbour.succeeded();
       const tell = (from: Neighbour, map: LiveMessage & { kind: 'map' }): void => {
-        requester.wakeFor(map);
+        requester.wakeFor(from, map);
+        from.onAir = map.onAir === true;
         context.takeMap(from, map);
         for (const { number } of map.windows) {
           if (lineage.consider(number, !pending.hasAny(number))) requester.startOver(number);

@@ -42,6 +42,8 @@ test('a row of windows equals a naive map', () => {
         row.items,
         sorted.map(([, item]) => item),
       );
+      assert.is(row.last, sorted.at(-1)?.[0]);
+      assert.is(row.size, sorted.length);
       for (const asked of looked) {
         assert.is(row.get(asked), naive.get(asked));
         assert.is(row.indexFrom(asked), sorted.filter(([known]) => known < asked).length);

@@ -79,13 +79,16 @@ export class Announcer {
     if (neighbour.blocked) return;
     const windows: WindowAvailability[] = [];
     let newestWhole = true;
-    for (const window of this.#context.buffer.windows().toReversed()) {
+    const buffered = this.#context.buffer.windows();
+    for (let at = buffered.length - 1; at >= 0; at--) {
+      const window = buffered[at] as BufferedWindow;
       const isWhole = window.held.full && (neighbour.publisher || this.#shares.visibleTo(neighbour.id, window).full);
       const details = !neighbour.informed || neighbour.news.has(window.number) || (isWhole && newestWhole);
       if (isWhole) newestWhole = false;
       const told = this.#availability(neighbour, window, details);
-      if (told) windows.unshift(told);
+      if (told) windows.push(told);
     }
+    windows.reverse();
     neighbour.informed = true;
     neighbour.news.clear();
     this.#send(neighbour, true, windows, this.#feedStatus(neighbour));
@@ -141,13 +144,12 @@ export class Announcer {
 
   /** What this neighbour may know of a window; undefined when it is nothing yet. */
   #availability(neighbour: Neighbour, window: BufferedWindow, details: boolean): WindowAvailability | undefined {
-    const { number, key } = window;
+    const { number, key, version } = window;
     const pieceCount = window.held.length;
-    const version = { version: window.version };
     // Publishers take nothing from each other, but they look at what the others make.
     const visible = neighbour.publisher ? window.held : this.#shares.visibleTo(neighbour.id, window);
     if (visible.count === 0) return undefined;
-    if (!visible.full) return { number, key, held: visible, pieceCount, ...version };
-    return details ? { number, key, held: null, pieceCount, ...version } : { number, key, held: null, pieceCount: 0 };
+    if (!visible.full) return { number, key, held: visible, pieceCount, version };
+    return details ? { number, key, held: null, pieceCount, version } : { number, key, held: null, pieceCount: 0 };
   }
 }

@@ -103,7 +103,8 @@ export class Authority {
 
   /** Whether any certificate that was judged valid may have ended since the last call. */
   takeEnded(): boolean {
-    if (this.#options.wallClockMs() < this.#soonestEndMs) return false;
+    // Asked at every step, and as a rule the owner signs itself.
+    if (this.#soonestEndMs === Number.POSITIVE_INFINITY || this.#options.wallClockMs() < this.#soonestEndMs) return false;
     this.#soonestEndMs = Number.POSITIVE_INFINITY;
     return true;
   }

@@ -41,8 +41,9 @@ export class ChangeOver {
 
   /** Time has passed: the same for every window whose choice is open, or may have been wrong. */
   followAll(): void {
-    for (const number of this.#lineage.undecided()) {
-      if (number <= this.#playout.playedOut) continue;
+    for (const number of this.#lineage.undecided(this.#playout.playedOut)) {
+      // While it is waited for our own line, each tick may be the one with which the other one is taken.
+      if (this.#lineage.waits(number)) this.#requester.wake();
       if (this.#lineage.giveUpUnproven(number, ({ id }) => this.#pending.hasAsked(number, id))) this.#requester.startOver(number);
       this.follow(number);
     }

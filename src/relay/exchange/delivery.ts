@@ -92,6 +92,11 @@ export class Delivery {
   /** Windows being fetched that are not wanted any more are forgotten. */
   prune(): void {
     const lowest = this.lowestWanted;
+    if (this.#pending.count > 0) this.#prunePending(lowest);
+    this.#requester.abandonBelow(lowest);
+  }
+
+  #prunePending(lowest: WindowNumber): void {
     const neighbours = this.#context.neighbours.values();
     // A window that nobody speaks of any more was made up, or is gone; but the next one may be asked of a publisher that has not shown it. The next one only:
     // a publisher seems to have any number, and there is no end to those that can be made up.
@@ -100,8 +105,9 @@ export class Delivery {
         (neighbour) =>
           neighbour.map.get(number) !== undefined || (number === this.#playout.next && this.#lineage.isPublisherOf(neighbour, number)),
       );
+    const { count } = this.#pending;
     this.#context.noteUnjudged(this.#pending.keepOnly((number) => number >= lowest && isTold(number)));
-    this.#requester.abandonBelow(lowest);
+    if (this.#pending.count < count) this.#requester.wake();
   }
 
   noteMap(): void {
@@ -124,7 +130,7 @@ export class Delivery {
   }
 
   #emit(window: BufferedWindow, before: BufferedWindow | undefined, inPart: WindowInPart | undefined): void {
-    const { nowMs, parameters } = this.#context;
+    const { nowMs, parameters, intake } = this.#context;
     const delayMs = Math.max(0, nowMs - window.originMs) + window.manifest.durationMs;
     this.delayMs = delayMs;
     this.windowsDelivered += 1;
@@ -137,7 +143,7 @@ export class Delivery {
     this.#context.emit({
       kind: 'window',
       manifest: inPart ? { ...manifest, keyMarks: inPart.keyMarks } : manifest,
-      bytes: inPart ? inPart.bytes : window.join(parameters.pieceBytes),
+      bytes: inPart ? inPart.bytes : intake.whole(window.manifest, () => window.join(parameters.pieceBytes)),
       gaps: inPart ? inPart.gaps : [],
       lossOffsets: inPart ? inPart.lossOffsets : [],
       delayMs,
@@ -222,7 +228,7 @@ export class Delivery {
 
   /** Jumps over what cannot be had any more, to the next start that can. */
   skipIfHopeless(): void {
-    const { nowMs, parameters, buffer } = this.#context;
+    const { nowMs, parameters } = this.#context;
     const next = this.#playout.next;
     if (next === undefined) return;
     if (this.#playout.candidate()?.complete || this.#mendNext(this.#dueMs())) {
@@ -230,8 +236,7 @@ export class Delivery {
       return;
     }
     if (this.#anchorIsHearsay) return this.#startWasFalse() ? this.#dropStart() : undefined;
-    const newest = newestWindow(this.#credibleMaps(), buffer.head) ?? 0;
-    if (newest <= next) return this.#playout.idle(nowMs);
+    if (!this.#isAhead(next)) return this.#playout.idle(nowMs);
     const blockedMs = this.#playout.blockedMs(nowMs);
     const lateMs = this.#playout.lastDelivered ? nowMs - this.#playout.deadlineMs(next, nowMs) : blockedMs;
     const unobtainable = blockedMs > UNOBTAINABLE_MS && this.#context.neighbours.size > 0 && !this.#obtainable(next);
@@ -240,6 +245,14 @@ export class Delivery {
     if (nowMs - this.#jumpedMs < parameters.secondStageMs) return;
     const target = this.#nextStart(next);
     if (target !== undefined) this.#skipTo(next, target);
+  }
+
+  /** The stream has gone on behind this window, as far as we believe what we hear. */
+  #isAhead(number: WindowNumber): boolean {
+    const { buffer, newestTold } = this.#context;
+    // As a rule it shows without a look at what each neighbour says.
+    if ((buffer.head ?? 0) > number) return true;
+    return newestTold > number && (newestWindow(this.#credibleMaps(), buffer.head) ?? 0) > number;
   }
 
   /** A start has been chosen, and nobody has shown the owner's signature for it yet. */
@@ -260,6 +273,7 @@ export class Delivery {
     for (const neighbour of this.#context.neighbours.values()) {
       if (anchor !== undefined && neighbour.map.get(anchor)) neighbour.credible = false;
     }
+    this.#requester.wake();
     this.#playout.forgetAnchor();
     const start = this.#chooseStart(this.#playout.lastDelivered?.number ?? -1, true);
     if (start !== undefined) this.#playout.moveTo(start);

@@ -58,6 +58,11 @@ export class Downloads {
     return at < 0 ? undefined : download.asked.splice(at, 1)[0];
   }
 
+  /** The pieces awaited of this window, for whoever looks at many of them; undefined when there are none. */
+  awaitedOf(window: WindowNumber): ReadonlyMap<PieceIndex, Download> | undefined {
+    return this.#byWindow.get(window);
+  }
+
   /** How many pieces are awaited of this window. */
   countOf(window: WindowNumber): number {
     return this.#byWindow.get(window)?.size ?? 0;
@@ -76,8 +81,10 @@ export class Downloads {
 
   /** Every piece awaited of windows below `window`. */
   below(window: WindowNumber): readonly Download[] {
-    const windows = [...this.#byWindow.keys()].filter((number) => number < window);
-    return windows.length === 0 ? NONE : windows.flatMap((number) => this.of(number));
+    // Asked at every tick, and hardly ever are there any.
+    let below: Download[] | undefined;
+    for (const [number, pieces] of this.#byWindow) if (number < window) below = [...(below ?? []), ...pieces.values()];
+    return below ?? NONE;
   }
 
   *all(): IterableIterator<Download> {

@@ -68,8 +68,9 @@ export class ExchangeContext {
   planDue = false;
   /** Neighbours that have shown themselves to be misbehaving in this step, and how. */
   readonly #accused = new Map<Neighbour, DisconnectReason>();
-  /** No neighbour has spoken of a newer window, or has thrown away more, since this exchange began; undefined before the first map. */
-  #told: { readonly newest: WindowNumber; readonly tail: WindowNumber } | undefined;
+  /** No neighbour has spoken of a newer window, or has thrown away more, since this exchange began; `Infinity` before the first map. */
+  #newestTold: WindowNumber = Number.POSITIVE_INFINITY;
+  #highestTail: WindowNumber = Number.POSITIVE_INFINITY;
   /** When anybody last sent a good piece. */
   lastGoodMs: Milliseconds = Number.NEGATIVE_INFINITY;
   #effects: LiveEffect[] = [];
@@ -107,18 +108,20 @@ export class ExchangeContext {
   /** A neighbour's map, or news. */
   takeMap(neighbour: Neighbour, { full, tail, windows }: LiveMessage & { readonly kind: 'map' }): void {
     for (const { number, held } of neighbour.map.update(full, tail, windows)) this.buffer.get(number)?.noteOffer(held);
-    const { newest = -1, tail: highest = -1 } = this.#told ?? {};
-    this.#told = { newest: Math.max(newest, neighbour.map.head ?? -1), tail: Math.max(highest, neighbour.map.tail) };
+    const { head = -1, tail: theirTail } = neighbour.map;
+    const isFirst = this.#newestTold === Number.POSITIVE_INFINITY;
+    if (isFirst || head > this.#newestTold) this.#newestTold = head;
+    if (isFirst || theirTail > this.#highestTail) this.#highestTail = theirTail;
   }
 
   /** No map shows a window above this one. */
   get newestTold(): WindowNumber {
-    return this.#told ? Math.max(this.#told.newest, this.buffer.highest) : Number.POSITIVE_INFINITY;
+    return Math.max(this.#newestTold, this.buffer.highest);
   }
 
   /** Every neighbour still has whatever it has had from this window on. */
   get highestTail(): WindowNumber {
-    return this.#told?.tail ?? Number.POSITIVE_INFINITY;
+    return this.#highestTail;
   }
 
   /** Public key of the publisher that signed it. */

@@ -14,9 +14,12 @@ export interface Intake {
   keep(bytes: Uint8Array): Uint8Array;
   /** Reads a manifest that is to be kept. */
   manifest(bytes: Uint8Array, pieceBytes: Bytes): Manifest | Malformed;
+  /** The bytes of a whole window, each piece of which has been checked against this manifest; nobody changes them. */
+  whole(manifest: Manifest, join: () => Uint8Array): Uint8Array;
 }
 
 export const copyingIntake: Intake = {
   keep: copyOf,
   manifest: (bytes, pieceBytes) => decodeManifest(copyOf(bytes), pieceBytes),
+  whole: (_, join) => join(),
 };

@@ -256,9 +256,13 @@ export class Lineage {
     return true;
   }
 
-  /** Numbers whose choice is open, or may have been wrong. */
-  undecided(): readonly WindowNumber[] {
-    return this.#choices.numbers.filter((number) => !this.#context.buffer.get(number));
+  /** Numbers above this one whose choice is open, or may have been wrong. */
+  undecided(above: WindowNumber): readonly WindowNumber[] {
+    const { numbers } = this.#choices;
+    const undecided: WindowNumber[] = [];
+    for (let at = this.#choices.indexFrom(above + 1); at < numbers.length; at++)
+      if (!this.#context.buffer.get(numbers[at] as WindowNumber)) undecided.push(numbers[at] as WindowNumber);
+    return undecided;
   }
 
   forgetBelow(number: WindowNumber): void {

@@ -80,7 +80,8 @@ export interface LiveFigures {
 /** A gap between ticks beyond this means that the process did not run. */
 const SLEEP_MS: Milliseconds = 2_000;
 
-const TIMERS_FOR_OTHERS: ReadonlySet<LiveTimer> = new Set(['map', 'news', 'upload']);
+/** Of a tick its parts say whether they have changed what there is to ask for; the others only concern what neighbours get from us. */
+const TIMERS_JUDGED: ReadonlySet<LiveTimer> = new Set(['tick', 'map', 'news', 'upload']);
 const MESSAGES_JUDGED: ReadonlySet<LiveMessage['kind']> = new Set(['map', 'have', 'request', 'cancel']);
 
 export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEvent, LiveTimer> {
@@ -368,16 +369,18 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
 
   #onMap(neighbour: Neighbour, map: LiveMessage & { kind: 'map' }): void {
     if (this.#context.isPublisher) this.#fellows.onMap(neighbour, map.windows);
-    this.#requester.wakeFor(map);
+    this.#requester.wakeFor(neighbour, map);
     this.#context.takeMap(neighbour, map);
     neighbour.onAir = map.onAir === true;
     this.#noteFeed(neighbour, map);
     const isCredible = this.#context.isPublisher ? this.#publication.areCredible(map.windows) : map.windows.length > 0;
     if (isCredible) neighbour.lastToldMs = this.#context.nowMs;
     this.#delivery.noteMap();
-    this.#outlook.onMap(neighbour, map.windows);
     this.#watch.onMap(neighbour, map.windows);
-    if (this.#context.isPublisher) return this.#publication.onMap(map.windows);
+    if (this.#context.isPublisher) {
+      this.#outlook.onMap(neighbour, map.windows);
+      return this.#publication.onMap(map.windows);
+    }
     for (const { number } of map.windows) {
       if (number <= this.#playout.playedOut) continue;
       this.#subscriptions.noteHeard(number);
@@ -405,6 +408,8 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       this.#shares.forgetBelow(buffer.tail);
       this.#lineage.forgetBelow(buffer.tail);
       for (const neighbour of neighbours.values()) neighbour.forgetBelow(buffer.tail);
+      // Of what is still wanted.
+      if (buffer.tail > (this.#playout.next ?? 0)) this.#requester.wake();
     }
     if (isPublisher) return;
     this.#changeOver.followAll();
@@ -414,7 +419,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
     this.#choice.check();
     this.#delivery.prune();
     this.#requester.askForManifests();
-    this.#context.planDue = true;
+    if (!this.#requester.isIdle || this.#context.deliverDue) this.#context.planDue = true;
   }
 
   #feedStatus(neighbour: Neighbour): FeedStatus {
@@ -458,8 +463,8 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
   }
 }
 
-/** Not so what only concerns what others get from us. What neighbours tell is judged by what they say. */
+/** Not so what is judged by what it brings: most ticks, and most of what neighbours tell, change nothing. */
 function mayChangeNeeds(input: Input<LiveMessage, LiveCommand, LiveTimer>): boolean {
-  if (input.kind === 'timer') return !TIMERS_FOR_OTHERS.has(input.timer);
+  if (input.kind === 'timer') return !TIMERS_JUDGED.has(input.timer);
   return input.kind !== 'message' || !MESSAGES_JUDGED.has(input.message.kind);
 }

@@ -1,12 +1,13 @@
 /**
  * What is missing and could be asked for now: every piece that is neither here nor on its way, and that somebody holds who may be asked now.
  */
+import type { Bitfield } from '../../kernel/bitfield.js';
 import type { Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
-import { covers } from './buffer-map.js';
+import { type BufferMap, covers } from './buffer-map.js';
 import type { Downloads } from './downloads.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
-import type { WindowAvailability } from './live-message.js';
+import type { LiveMessage, WindowAvailability } from './live-message.js';
 import { type ContentVersion, pieceSizeBytes } from './manifest.js';
 import type { Neighbour } from './neighbour.js';
 import { EARLY_PIECES_MAX, type PendingWindows } from './pending-windows.js';
@@ -60,8 +61,7 @@ export function listNeeds(view: NeedsView): readonly Need[] {
     const isRescued = deadlineClass(windowsAhead) === 0 && slackOf(number, windowsAhead, view) <= RESCUE_SLACK_MS;
     if (window && !isRescued && !isOffered(window, context, view.downloads)) continue;
     const version = view.lineage.of(number);
-    if (deadlineClass(windowsAhead) > 0 && !handy.some(({ map }) => hasMissing(map.claim(number, version), window, view.downloads)))
-      continue;
+    if (deadlineClass(windowsAhead) > 0 && !isWorthALook(number, version, window, handy, view.downloads)) continue;
     addNeeds({ number, window, windowsAhead, ...claimsOf(number, neighbours, version) }, view, needs);
   }
   return needs;
@@ -84,17 +84,53 @@ function isNothingOffered(view: NeedsView): boolean {
 }
 
 /**
- * Whether this word of a neighbour may make a difference to the needs: it speaks of a piece that is neither here nor on its way. Most news come from neighbours that
- * have caught up with us.
+ * Whether this word of a neighbour may make a difference to the needs: it speaks of a piece that is neither here nor on its way, or takes something back. Most news come
+ * from neighbours that have caught up with us. To be asked before the word is taken.
  */
-export function isOfInterest({ number, held }: WindowAvailability, { context, playout, downloads }: NeedsView): boolean {
+export function changesNeeds(neighbour: Neighbour, word: LiveMessage & { readonly kind: 'map' }, view: NeedsView): boolean {
+  if (neighbour.onAir !== (word.onAir === true)) return true;
+  for (const window of word.windows) if (isOfInterest(window, view)) return true;
+  return takesBack(neighbour.map, word, view.playout.next ?? 0);
+}
+
+/** Windows from `first` on are not spoken of any more, or less is said of them, or something else. */
+function takesBack(map: BufferMap, { full, tail = 0, windows }: LiveMessage & { readonly kind: 'map' }, first: WindowNumber): boolean {
+  if (tail > first) return true;
+  if (!full) return false;
+  for (let number = map.firstFrom(first); number !== undefined; number = map.firstFrom(number + 1)) {
+    const wanted = number;
+    const now = windows.findLast((window) => window.number === wanted);
+    if (!now || !comprises(now, map.get(number) as WindowAvailability)) return true;
+  }
+  return false;
+}
+
+/** It says at least as much of the same content. */
+function comprises(now: WindowAvailability, before: WindowAvailability): boolean {
+  if (now.version !== undefined && now.version !== before.version) return false;
+  if (now.held === null) return now.pieceCount === 0 || now.pieceCount >= before.pieceCount;
+  if (before.held === null) return false;
+  return before.held.isWithin(now.held);
+}
+
+function isOfInterest(claim: WindowAvailability, view: NeedsView): boolean {
+  const { context, playout, downloads } = view;
+  const { number, held } = claim;
   if (playout.next !== undefined && number < playout.next) return false;
   const window = context.buffer.get(number);
-  if (!window) return true;
-  if (window.complete) return false;
-  for (let piece = 0; piece < window.held.length; piece++)
-    if ((held === null || held.has(piece)) && !window.held.has(piece) && !downloads.get(number, piece)) return true;
-  return false;
+  if (!window) return !isExpected(claim, view);
+  return !isUnderWay(window, downloads) && hasMissing(held, window, downloads);
+}
+
+/** Each piece that it names, of a window whose manifest is not here, has come early or has been asked for; and it is of the content that is wanted. */
+function isExpected(claim: WindowAvailability, { downloads, pending, lineage }: NeedsView): boolean {
+  const { number, pieceCount, version } = claim;
+  if (pieceCount === 0 || (version !== undefined && version !== lineage.of(number))) return false;
+  const awaited = downloads.awaitedOf(number);
+  if (!awaited && !pending.hasAny(number)) return false;
+  for (let piece = 0; piece < Math.min(pieceCount, EARLY_PIECES_MAX); piece++)
+    if (covers(claim, piece) && !awaited?.has(piece) && !pending.has(number, piece)) return false;
+  return true;
 }
 
 /** While nothing but time passes, there is nothing more to ask for than now before somebody may be asked again, or the player is about to run dry. */
@@ -107,16 +143,14 @@ export function idleUntilMs({ context, playout }: NeedsView): Milliseconds {
 
 /** Some neighbour has claimed a piece of it that is neither here nor on its way. */
 function isOffered(window: BufferedWindow, { neighbours }: ExchangeContext, downloads: Downloads): boolean {
-  const { number, held } = window;
+  const { number } = window;
   const offered = window.offered(() =>
     neighbours
       .values()
       .flatMap(({ map }) => map.get(number) ?? [])
       .map((claim) => claim.held),
   );
-  for (let piece = 0; piece < held.length; piece++)
-    if (offered.has(piece) && !held.has(piece) && !downloads.get(number, piece)) return true;
-  return false;
+  return hasMissing(offered, window, downloads);
 }
 
 /** Each piece of it is here or has been asked for. */
@@ -124,12 +158,28 @@ function isUnderWay({ number, missingCount }: BufferedWindow, downloads: Downloa
   return missingCount === 0 || downloads.countOf(number) >= missingCount;
 }
 
-/** Whether this claim names a piece that is neither here nor on its way. */
-function hasMissing(claim: WindowAvailability | undefined, window: BufferedWindow | undefined, downloads: Downloads): boolean {
-  const held = claim?.held;
-  if (!window || !held) return claim !== undefined;
-  for (let piece = 0; piece < window.held.length; piece++)
-    if (held.has(piece) && !window.held.has(piece) && !downloads.get(window.number, piece)) return true;
+/** Whether a piece is among these, all if null, that is neither here nor on its way. */
+function hasMissing(claimed: Bitfield | null, { number, held }: BufferedWindow, downloads: Downloads): boolean {
+  // Most have what we have.
+  if (claimed?.isWithin(held)) return false;
+  const awaited = downloads.awaitedOf(number);
+  for (let piece = 0; piece < held.length; piece++)
+    if ((claimed === null || claimed.has(piece)) && !held.has(piece) && !awaited?.has(piece)) return true;
+  return false;
+}
+
+/** Whether one of those who may be asked claims something of it that is neither here nor on its way. */
+function isWorthALook(
+  number: WindowNumber,
+  version: ContentVersion | undefined,
+  window: BufferedWindow | undefined,
+  handy: readonly Neighbour[],
+  downloads: Downloads,
+): boolean {
+  for (const { map } of handy) {
+    const claim = map.claim(number, version);
+    if (claim && (!window || claim.held === null || hasMissing(claim.held, window, downloads))) return true;
+  }
   return false;
 }
 
@@ -152,8 +202,6 @@ function claimsOf(
 /** Numbers that somebody speaks of, or that are here, the lowest first. Between two of them there may be none: numbers jump when a publisher restarts. */
 function announcedFrom(first: WindowNumber, { newestTold, neighbours, buffer, parameters }: ExchangeContext): readonly WindowNumber[] {
   const countMax = parameters.bufferWindows;
-  const isSpokenOf = (number: WindowNumber): boolean =>
-    buffer.get(number) !== undefined || neighbours.values().some(({ map }) => map.has(number));
   const numbers: WindowNumber[] = [];
   if (newestTold - first >= countMax) {
     const all = new Set(neighbours.values().flatMap(({ map }) => map.numbersFrom(first)));
@@ -161,31 +209,47 @@ function announcedFrom(first: WindowNumber, { newestTold, neighbours, buffer, pa
     return [...all].sort((a, b) => a - b).slice(0, countMax);
   }
   // As a rule they lie close together: to look each one up is cheaper than to sort what all maps name.
-  for (let number = first; number <= newestTold && numbers.length < countMax; number++) if (isSpokenOf(number)) numbers.push(number);
+  for (let number = first; number <= newestTold && numbers.length < countMax; number++)
+    if (buffer.get(number) || isSpokenOf(number, neighbours.values())) numbers.push(number);
   return numbers;
+}
+
+function isSpokenOf(number: WindowNumber, neighbours: readonly Neighbour[]): boolean {
+  for (const { map } of neighbours) if (map.get(number)) return true;
+  return false;
 }
 
 function addNeeds({ number, window, windowsAhead, holders, claims }: Want, view: NeedsView, needs: Need[]): void {
   const { context, downloads, pending } = view;
   const { pieceBytes } = context.parameters;
   const slackMs = slackOf(number, windowsAhead, view);
-  const claimedCount = (): number => Math.max(1, ...claims.map(({ pieceCount }) => pieceCount));
-  const publishers = (): readonly Neighbour[] =>
-    context.neighbours.values().filter((neighbour) => view.lineage.isPublisherOf(neighbour, number));
-  const pieceCount = window?.held.length ?? Math.min(EARLY_PIECES_MAX, claimedCount());
+  const pieceCount = window?.held.length ?? Math.min(EARLY_PIECES_MAX, claimedCount(claims));
   const isAmongOthers = context.neighbours.values().some(({ publisher }) => !publisher);
+  const awaited = downloads.awaitedOf(number);
+  const isEarly = pending.hasAny(number);
   for (let piece = 0; piece < pieceCount; piece++) {
-    if (window?.held.has(piece) || pending.has(number, piece) || downloads.get(number, piece)) continue;
+    if (window?.held.has(piece) || awaited?.has(piece) || (isEarly && pending.has(number, piece))) continue;
     const showing = holders.filter((_, at) => covers(claims[at] as WindowAvailability, piece));
     if (view.subscriptions.awaits(number, piece, slackMs, showing)) continue;
     // Whoever may not be asked, because it owes as much as it may spoil, does not keep the rescue away.
     const isShown = showing.some((holder) => holder.bearsAnother);
-    const having = isShown || slackMs > RESCUE_SLACK_MS ? showing : publishers().filter((publisher) => mayHave(publisher, number, piece));
+    const having = isShown || slackMs > RESCUE_SLACK_MS ? showing : publishersOf(number, piece, view);
     if (!having.some((holder) => isFree(holder, context.nowMs))) continue;
     const sizeBytes = window ? pieceSizeBytes(window.manifest, piece, pieceBytes) : pieceBytes;
     const dealt = isAmongOthers && having.every(({ publisher, map }) => publisher && !map.holdsAll(number));
     needs.push({ window: number, piece, sizeBytes, slackMs, deadlineClass: deadlineClass(windowsAhead), dealt, holders: having });
   }
+}
+
+function claimedCount(claims: readonly WindowAvailability[]): number {
+  let most = 1;
+  for (const { pieceCount } of claims) most = Math.max(most, pieceCount);
+  return most;
+}
+
+/** Publishers that may have the piece, though they may not have shown it. */
+function publishersOf(number: WindowNumber, piece: PieceIndex, { context, lineage }: NeedsView): readonly Neighbour[] {
+  return context.neighbours.values().filter((neighbour) => lineage.isPublisherOf(neighbour, number) && mayHave(neighbour, number, piece));
 }
 
 /** Not if it says that the window has fewer pieces. */

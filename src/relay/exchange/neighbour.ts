@@ -64,38 +64,60 @@ export function awakeMs({ windowMs }: Pick<LiveParameters, 'windowMs'>): Millise
 }
 
 export class Neighbour {
+  // What nearly every step looks at comes first, and so lies together in memory: with hundreds of viewers in one process each line of it is fetched from afar.
   readonly id: ConnectionId;
+  readonly map = new BufferMap();
+  readonly wait = new WaitTime();
+  /** It said that it holds the source. Hearsay, used only to spare it. */
+  publisher = false;
+  /** It says that it makes windows at the moment. */
+  onAir = false;
+  /** Pieces asked of it and still awaited. */
+  outstanding = 0;
+  /** Requests in a row that ran into their timeout, and since when. */
+  unanswered = 0;
+  /** Pieces that did not match their hash; two are enough for a ban. */
+  badPieces = 0;
+  /** Of one on trial: pieces that are here and wait for the manifest that vouches for them. */
+  unverified = 0;
+  /** Pieces that were thrown away before anybody could tell whether they were good. */
+  unjudged = 0;
+  #proven = false;
+  /** It was busy: do not ask it again before this time. */
+  busyUntilMs: Milliseconds = 0;
+  /** Since when its outgoing buffer on our side has been full. */
+  blockedSinceMs: Milliseconds | undefined;
+  lastHeardMs: Milliseconds;
+  /** Its hello has come. */
+  greeted = false;
+  /** How often it refused, or went back on, what it had announced; what may have gone meanwhile counts less, and good pieces make up for it. */
+  brokenPromises = 0;
+  #work = WORK_BURST;
+  #workMs: Milliseconds;
+  /** Windows with news it has not been told yet; all in the buffer. */
+  readonly news = new Set<WindowNumber>();
+  lastNewsMs: Milliseconds = 0;
+  /** The newest window of which it has been told. */
+  shown: WindowNumber = -1;
+  /** Windows of which it has been told the details, and of which content; as far back as the buffer reaches. */
+  readonly detailed = new Map<WindowNumber, ContentVersion>();
+
   /** Who it is, whatever the connection; absent where nobody says. */
   readonly peerId: string | undefined;
   /** What its site is likely to hold of the address space; its own id where that means nothing. */
   readonly addressBlock: string;
   readonly sinceMs: Milliseconds;
-  readonly map = new BufferMap();
-  readonly wait = new WaitTime();
   readonly certificates = new CertificateMemory();
-  /** It said that it holds the source. Hearsay, used only to spare it. */
-  publisher = false;
-  /** The newest window of which it has been told. */
-  shown: WindowNumber = -1;
   /** Of a publisher: how much later than ours its windows are shown, on average. */
   lagMs: Milliseconds = 0;
   /** When a dissent of it was last looked at. */
   dissentMs: Milliseconds = Number.NEGATIVE_INFINITY;
-  /** It says that it makes windows at the moment. */
-  onAir = false;
   /** Drawn by it at random, as its hello says; orders publishers. */
   rank = 0;
-  /** Its hello has come. */
-  greeted = false;
-  /** Since when its outgoing buffer on our side has been full. */
-  blockedSinceMs: Milliseconds | undefined;
-  lastHeardMs: Milliseconds;
   /** When it last told of a window that it holds something of. */
   lastToldMs: Milliseconds = Number.NEGATIVE_INFINITY;
   /** Its word counts when a start is chosen; lost by naming a start that nobody could send. */
   credible = true;
-  /** Pieces that did not match their hash; two are enough for a ban. */
-  badPieces = 0;
   /** Windows and infos whose signer had no right to sign; two are enough for a ban. */
   offences = 0;
   /** Serial of the newest revocation list that it has been sent, or has sent us. */
@@ -110,16 +132,6 @@ export class Neighbour {
   ahead: { readonly number: WindowNumber; readonly sinceMs: Milliseconds } | undefined;
   /** Pieces sent to us that nobody asked for. */
   unasked = 0;
-  /** How often it refused, or went back on, what it had announced; what may have gone meanwhile counts less, and good pieces make up for it. */
-  brokenPromises = 0;
-  /** Pieces asked of it and still awaited. */
-  outstanding = 0;
-  /** Of one on trial: pieces that are here and wait for the manifest that vouches for them. */
-  unverified = 0;
-  /** Pieces that were thrown away before anybody could tell whether they were good. */
-  unjudged = 0;
-  /** It was busy: do not ask it again before this time. */
-  busyUntilMs: Milliseconds = 0;
   mediaDownBytes: Bytes = 0;
   /** When it last sent a piece that was wanted. */
   lastPieceMs: Milliseconds = Number.NEGATIVE_INFINITY;
@@ -127,9 +139,6 @@ export class Neighbour {
   #servedBytes: Bytes = 0;
   #servedMs: Milliseconds = 0;
   #firstServedMs: Milliseconds = Number.POSITIVE_INFINITY;
-  /** Windows with news it has not been told yet; all in the buffer. */
-  readonly news = new Set<WindowNumber>();
-  lastNewsMs: Milliseconds = 0;
   /** What there is to tell it may wait until then. */
   newsDueMs: Milliseconds = 0;
   /** What it says of its part in feeding. */
@@ -144,12 +153,8 @@ export class Neighbour {
   shunnedUntilMs: Milliseconds = 0;
   /** How often it has. */
   failedFeeds = 0;
-  /** Windows of which it has been told the details, and of which content; as far back as the buffer reaches. */
-  readonly detailed = new Map<WindowNumber, ContentVersion>();
   /** It has got one map with all details. */
   informed = false;
-  /** Requests in a row that ran into their timeout, and since when. */
-  unanswered = 0;
   unansweredSinceMs: Milliseconds = 0;
   /** Windows whose manifest was asked of it, with the list it had been told of by then. */
   readonly #manifestsAsked = new Map<WindowNumber, number>();
@@ -157,11 +162,8 @@ export class Neighbour {
   readonly #calledOff = new Map<WindowNumber, Map<PieceIndex, CallOff>>();
   /** Windows that it refused because it does not hold them. */
   readonly #lacking = new Set<WindowNumber>();
-  #proven = false;
   #failures = 0;
   #givenShare = 1;
-  #work = WORK_BURST;
-  #workMs: Milliseconds;
 
   constructor(id: ConnectionId, nowMs: Milliseconds, { peerId, addressBlock = id }: NeighbourOrigin = {}) {
     this.id = id;

@@ -4,11 +4,12 @@
  * Algorithm sheet 5.4 to 5.6. At most one original request and its hedge are out for a piece, and every one has a live timer (invariant L4).
  */
 import type { Bytes, Milliseconds, PieceIndex, WindowNumber } from '../../kernel/units.js';
+import { covers } from './buffer-map.js';
 import { type Asked, type Download, Downloads } from './downloads.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { Lineage } from './lineage.js';
 import type { LiveMessage } from './live-message.js';
-import { idleUntilMs, isOfInterest, listNeeds, type NeedsView } from './needs.js';
+import { changesNeeds, idleUntilMs, listNeeds, type NeedsView } from './needs.js';
 import { awakeMs, type CallOff, type Neighbour } from './neighbour.js';
 import type { PendingWindows } from './pending-windows.js';
 import type { Playout } from './playout.js';
@@ -64,9 +65,9 @@ export class Requester {
     this.#idleUntilMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** A neighbour has said this: something to ask for may be among it. What a whole map does not name any more counts as well. */
-  wakeFor({ full, windows }: LiveMessage & { readonly kind: 'map' }): void {
-    if (full || windows.some((window) => isOfInterest(window, this.#view))) this.wake();
+  /** A neighbour says this now: something to ask for may be among it. */
+  wakeFor(neighbour: Neighbour, map: LiveMessage & { readonly kind: 'map' }): void {
+    if (changesNeeds(neighbour, map, this.#view)) this.wake();
   }
 
   /** The last plan found nothing to ask for, and nothing has happened since that could have changed it. */
@@ -78,9 +79,11 @@ export class Requester {
   plan(): void {
     const { options, nowMs, neighbours } = this.#context;
     for (const neighbour of neighbours.values()) if (neighbour.onTrial) neighbour.unverified = this.#pending.countFrom(neighbour.id);
+    const needs = listNeeds(this.#view);
+    if (needs.length === 0) return this.#rest();
     const requests = new Map<Neighbour, Map<WindowNumber, PieceIndex[]>>();
     let isHeldBack = false;
-    for (const need of listNeeds(this.#view).toSorted(byUrgency)) {
+    for (const need of needs.toSorted(byUrgency)) {
       isHeldBack = options.downlink.delayMs(nowMs) > 0;
       if (isHeldBack) break;
       const narrowed = this.#policy.narrowed(need, () => this.#publishersOf(need.window));
@@ -92,9 +95,15 @@ export class Requester {
       windows.set(need.window, [...(windows.get(need.window) ?? []), need.piece]);
     }
     for (const [holder, windows] of requests) for (const [window, pieces] of windows) this.#sendRequest(holder, window, pieces);
-    const isFed = this.#view.subscriptions.fed !== NO_SUBSTREAMS;
-    const isIdle = requests.size === 0 && !isHeldBack && !isFed && this.#policy.movesOnNews;
-    this.#idleUntilMs = isIdle ? idleUntilMs(this.#view) : Number.NEGATIVE_INFINITY;
+    if (requests.size === 0 && !isHeldBack) this.#rest();
+    else this.wake();
+  }
+
+  /** There is nothing to ask for before time has passed, or something has happened. */
+  #rest(): void {
+    // What is to be fed may be late at any moment.
+    const mayRest = this.#policy.movesOnNews && this.#view.subscriptions.fed === NO_SUBSTREAMS;
+    this.#idleUntilMs = mayRest ? idleUntilMs(this.#view) : Number.NEGATIVE_INFINITY;
   }
 
   /** This neighbour has been asked for the piece, and has not answered. */
@@ -211,9 +220,12 @@ export class Requester {
    */
   onNews(neighbour: Neighbour, window: WindowNumber): void {
     this.#callOffOther(neighbour, window);
-    for (const download of this.#downloads.of(window)) {
-      const [first] = download.asked;
-      if (!first || download.hedged || first.peer === neighbour.id || !this.#holds(neighbour, window, download.piece)) continue;
+    const awaited = this.#downloads.awaitedOf(window);
+    const claim = awaited && neighbour.map.claim(window, this.#lineage.of(window));
+    if (!awaited || !claim) return;
+    for (const download of awaited.values()) {
+      const first = download.asked[0];
+      if (!first || download.hedged || first.peer === neighbour.id || !covers(claim, download.piece)) continue;
       if (download.overdue && this.#context.parameters.hedge > 0) this.#hedge(download, [neighbour]);
       else if (this.#isBetter(neighbour, first)) this.#move(download, first, neighbour);
     }
@@ -230,6 +242,7 @@ export class Requester {
   /** Another content is wanted under this number: what was asked for is called off, and nothing of it is kept. */
   startOver(window: WindowNumber): void {
     for (const download of this.#downloads.of(window)) this.#finish(download, 'other-content');
+    this.wake();
     this.#context.planDue = true;
     this.#context.noteUnjudged(this.#pending.discard(window));
   }
@@ -259,7 +272,9 @@ export class Requester {
    * whoever sends bad pieces would only have to name another content every time.
    */
   #callOffOther(neighbour: Neighbour, window: WindowNumber): void {
-    const named = neighbour.map.get(window)?.version;
+    // Most who tell news have not been asked for anything.
+    const isConcerned = neighbour.outstanding > 0 || neighbour.brokenPromises > BROKEN_PROMISES_MAX;
+    const named = isConcerned ? neighbour.map.get(window)?.version : undefined;
     if (named === undefined) return;
     for (const download of this.#downloads.of(window)) {
       const asked = download.asked.find(({ peer }) => peer === neighbour.id);

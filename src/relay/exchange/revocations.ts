@@ -6,6 +6,7 @@
  */
 import { Malformed } from '../../kernel/errors.js';
 import type { Announcer } from './announcer.js';
+import type { Authority } from './authority.js';
 import type { ExchangeContext } from './exchange-context.js';
 import type { Neighbour } from './neighbour.js';
 import type { PendingWindows } from './pending-windows.js';
@@ -25,9 +26,11 @@ export interface RevocationsParts {
 
 export class Revocations {
   readonly #parts: RevocationsParts;
+  readonly #authority: Authority;
 
   constructor(parts: RevocationsParts) {
     this.#parts = parts;
+    this.#authority = parts.context.authority;
   }
 
   /** Before anything else but hello: whoever answers us later has read the list by then. */
@@ -54,7 +57,7 @@ export class Revocations {
 
   /** At the beginning of each step: drops what a certificate that has ended since leaves behind. */
   expire(): void {
-    if (this.#parts.context.authority.takeEnded()) this.#purge();
+    if (this.#authority.takeEnded()) this.#purge();
   }
 
   #spread(list: RevocationList, from?: Neighbour): void {

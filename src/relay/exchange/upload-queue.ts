@@ -74,8 +74,8 @@ export class UploadQueue {
   /** Takes out what nobody waits for any more: requests whose deadline lies before `beforeMs`, and what was to be fed and is late. Returns how many of the latter. */
   dropOverdue(beforeMs: Milliseconds, nowMs: Milliseconds): number {
     let latePushes = 0;
-    for (const uploads of [...this.#byPeer.values()]) {
-      for (const { peer, window, piece, deadlineMs, isPush } of [...uploads.values()]) {
+    for (const uploads of this.#byPeer.values()) {
+      for (const { peer, window, piece, deadlineMs, isPush } of uploads.values()) {
         if (deadlineMs >= (isPush ? nowMs : beforeMs)) continue;
         this.cancel(peer, window, piece);
         if (isPush) latePushes += 1;

@@ -25,6 +25,20 @@ test('bits beyond the length and bytes that are missing count as not set', () =>
   assert.equal([...new Bitfield(3, Uint8Array.of(0xff, 0xff)).bytes], [0xe0]);
 });
 
+test('a field is within another if that has each of its indices, short or long', () => {
+  const lengths = fc.constantFrom(3, 20, 40);
+  const field = fc.tuple(lengths, fc.uint8Array({ maxLength: 5 })).map(([length, bytes]) => new Bitfield(length, bytes));
+  fc.assert(
+    fc.property(field, field, (one, other) => {
+      const indices = Array.from({ length: one.length }, (_, index) => index).filter((index) => one.has(index));
+      assert.is(
+        one.isWithin(other),
+        indices.every((index) => other.has(index)),
+      );
+    }),
+  );
+});
+
 test('an empty field is full', () => {
   assert.ok(new Bitfield(0).full);
 });

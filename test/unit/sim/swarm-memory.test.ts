@@ -81,4 +81,18 @@ test('a manifest is read once, and one with the same signature over other bytes 
   assert.is(other.number, 9);
 });
 
+test('a whole window is put together once for all who have it by the same manifest', () => {
+  const { memory } = setUp();
+  const [one, other] = [makeWindow(3).manifest, makeWindow(4).manifest];
+  const known = memory.intake.whole(one, () => Uint8Array.of(1));
+  assert.is(
+    memory.intake.whole(one, () => Uint8Array.of(1)),
+    known,
+  );
+  assert.equal(
+    memory.intake.whole(other, () => Uint8Array.of(2)),
+    Uint8Array.of(2),
+  );
+});
+
 test.run();

@@ -52,6 +52,7 @@ test('what is awaited is counted by window, and windows below a number are found
     ['4:0', '4:2'],
   );
   assert.equal(downloads.below(4), []);
+  assert.equal([[...(downloads.awaitedOf(4)?.keys() ?? [])], downloads.awaitedOf(3)], [[0, 2], undefined]);
 });
 
 test.run();

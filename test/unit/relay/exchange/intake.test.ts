@@ -22,4 +22,10 @@ test('a manifest is kept likewise, and one that makes no sense is told from it',
   assert.instance(copyingIntake.manifest(Uint8Array.of(9), PIECE_BYTES), Malformed);
 });
 
+test('a window is put together for each peer that keeps copies', () => {
+  const { manifest } = makeWindow(3);
+  const join = (): Uint8Array => Uint8Array.of(1);
+  assert.is.not(copyingIntake.whole(manifest, join), copyingIntake.whole(manifest, join));
+});
+
 test.run();

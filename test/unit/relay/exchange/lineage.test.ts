@@ -90,10 +90,10 @@ test('what is in the buffer is settled, and what lies below is forgotten', () =>
   const { lineage, neighbour } = setUp();
   neighbour('x', 'ours').map.update(false, 0, [availability(NEXT)]);
   lineage.consider(5, true);
-  assert.equal(lineage.undecided(), [5]);
+  assert.equal(lineage.undecided(-1), [5]);
   assert.is(lineage.of(4), makeWindow(4).manifest.version);
   lineage.forgetBelow(6);
-  assert.equal(lineage.undecided(), []);
+  assert.equal(lineage.undecided(-1), []);
 });
 
 test('numbers that nobody speaks of any more are forgotten', () => {
@@ -103,9 +103,9 @@ test('numbers that nobody speaks of any more are forgotten', () => {
     const made = Array.from({ length: 100 }, (_, index) => ({ number: number + index, pieceCount: 3, key: true, held: null, version: 7 }));
     x.map.update(true, number, made);
     for (const window of made) lineage.consider(window.number, true);
-    for (const known of lineage.undecided()) lineage.consider(known, true);
+    for (const known of lineage.undecided(-1)) lineage.consider(known, true);
   }
-  assert.ok(lineage.undecided().length <= 100, `${lineage.undecided().length} remembered`);
+  assert.ok(lineage.undecided(-1).length <= 100, `${lineage.undecided(-1).length} remembered`);
 });
 
 test('who has only begun to watch leaves its line for the lower key, and what is left is not chosen again', () => {

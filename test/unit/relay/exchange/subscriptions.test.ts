@@ -207,19 +207,32 @@ test('one that has said nothing at all since the first word of a window is left 
 
 test('whoever failed is left alone for eight seconds, twice as long the next time, and at most for about four minutes', () => {
   const { viewer, subscriptions, feeder } = setUpFed(FIRST);
-  const restsMs: number[] = [];
+  const rests: number[] = [];
   for (let time = 0; time < 8; time++) {
-    subscriptions.onFeeding(feeder, NO_SUBSTREAMS, depths(1));
+    viewer.silent.add(feeder);
+    viewer.pass(100);
+    missOne(viewer);
+    viewer.pass(PATIENCE_MS + 50);
     assert.is(subscriptions.fed, NO_SUBSTREAMS);
-    restsMs.push(feeder.shunnedUntilMs - viewer.context.nowMs);
-    viewer.context.nowMs = feeder.shunnedUntilMs - 1;
-    viewer.pass(1);
+    rests.push(Math.round((feeder.shunnedUntilMs - viewer.context.nowMs) / 8_000));
+    viewer.silent.delete(feeder);
+    viewer.pass(feeder.shunnedUntilMs - viewer.context.nowMs - 1);
+    assert.is(subscriptions.fed, NO_SUBSTREAMS);
+    viewer.pass(500);
     assert.is(subscriptions.fed, FIRST, 'its time is over');
   }
-  assert.equal(
-    restsMs.map((restMs) => restMs / 8_000),
-    [1, 2, 4, 8, 16, 32, 32, 32],
-  );
+  assert.equal(rests, [1, 2, 4, 8, 16, 32, 32, 32]);
+});
+
+test('whoever will not is left alone for two seconds, however often', () => {
+  const { viewer, subscriptions, feeder } = setUpFed(FIRST);
+  for (let time = 0; time < 3; time++) {
+    subscriptions.onFeeding(feeder, NO_SUBSTREAMS, depths(1));
+    assert.equal([subscriptions.fed, feeder.shunnedUntilMs - viewer.context.nowMs], [NO_SUBSTREAMS, 2_000]);
+    viewer.context.nowMs = feeder.shunnedUntilMs - 1;
+    viewer.pass(1);
+    assert.is(subscriptions.fed, FIRST);
+  }
 });
 
 test('whoever feeds less than is wanted is shunned, and whoever says that it feeds more is told what is wanted', () => {
