@@ -72,6 +72,8 @@ export class Tally {
       case 'have':
         this.#mapBytes += sizeBytes;
         return;
+      case 'subscribe':
+      case 'feeding':
       case 'request':
       case 'cancel':
       case 'refuse':
