@@ -72,6 +72,8 @@ interface Variant {
   readonly station?: Settings;
   /** Upload of viewers, and of wrongdoers, by bit rate; `VIEWER_RATIO` if left out. */
   readonly viewerRatio?: number;
+  /** Of viewers and of the station, beside the limits of their upload. */
+  readonly live?: Settings;
   /** Viewers are behind lines that the kernel narrows, instead of Shoal's own limit or, if `ownLimitRatio` is not 0, beside it. */
   readonly lines?: LinesOptions;
   readonly churn?: Churn;
@@ -104,6 +106,9 @@ const VARIANTS: readonly Variant[] = [
   { name: 'free-riders', measuredMs: 90_000, wrongdoers: { ratio: 0.5, habits: ['takes and never tells'] } },
   // As in the simulator's `live-free-riders`: enough for all, if the honest half gives it.
   { name: 'free-riders-3x', measuredMs: 90_000, viewerRatio: 3, wrongdoers: { ratio: 0.5, habits: ['takes and never tells'] } },
+  // With room to spare what is new is sent unasked: as shipped, and with pull alone.
+  { name: 'wide', measuredMs: 90_000, viewerRatio: 10 },
+  { name: 'wide-pull', measuredMs: 90_000, viewerRatio: 10, live: { 'live.pushRatio': 0 } },
   { name: 'equal-lines-limited', measuredMs: 90_000, lines: { upRatios: [1.75], ownLimitRatio: 0.9 } },
   { name: 'equal-lines', measuredMs: 90_000, lines: { upRatios: [1.75], ownLimitRatio: 0 } },
   { name: 'unequal-lines-limited', measuredMs: 90_000, lines: { upRatios: [0.5, 3], ownLimitRatio: 0.9 } },
@@ -238,11 +243,11 @@ class SwarmRun {
   }
 
   async go(): Promise<Figures> {
-    const { measuredMs, station: settings } = this.#variant;
+    const { measuredMs, station: settings, live } = this.#variant;
     if (this.#variant.lines) this.#lines = this.#run.keepLast(await NarrowLines.start());
     const reach = this.#lines ? hostSettings(OPEN_ADDRESS) : {};
     const limit = { 'swarm.uploadBytesPerSecond': this.#bytesPerSecond(STATION_RATIO) };
-    const station = await this.#run.station({ ...limit, ...reach, ...settings });
+    const station = await this.#run.station({ ...limit, ...reach, ...settings, ...live });
     this.#station = station;
     const publisher = await this.#run.publish(this.#recording, [publishTarget(station)]);
     for (let index = 0; index < viewerCount; index++) {
@@ -313,7 +318,13 @@ class SwarmRun {
   #join(isLate = false, place?: ViewerPlace): SwarmViewer {
     const link = this.#station?.channel.link ?? '';
     const { settings = { 'swarm.uploadBytesPerSecond': this.#viewerBytesPerSecond }, within = [] } = place ?? {};
-    const options = { link, settings, within, recording: this.#recording, isRecorded: isLate || this.#isRecorded };
+    const options = {
+      link,
+      settings: { ...settings, ...this.#variant.live },
+      within,
+      recording: this.#recording,
+      isRecorded: isLate || this.#isRecorded,
+    };
     const viewer = this.#run.keep(new SwarmViewer(options));
     this.#viewers.push(viewer);
     if (isLate) this.#late.add(viewer);
