@@ -78,13 +78,12 @@ export class Subscribers {
 
   /** What this neighbour may subscribe to now. A publisher feeds each substream to one viewer, which has upload itself to pass it on. */
   offeredTo(neighbour: Neighbour): SubstreamSet {
-    const { isPublisher, neighbours } = this.#context;
+    const { isPublisher } = this.#context;
     if (!this.#hasRoom || neighbour.givesLittle || this.#isMute(neighbour)) return NO_SUBSTREAMS;
     // A publisher wants to know who could pass on what it would feed.
     if (!isPublisher)
       return neighbour.publisher ? ALL_SUBSTREAMS : this.#subscriptions.rooted & ~neighbour.feeds & ~this.#servedTo(this.#fanOut);
-    if (neighbour.feed.offered === NO_SUBSTREAMS || !this.#passesOn(neighbour.id) || neighbours.values().some(({ publisher }) => publisher))
-      return NO_SUBSTREAMS;
+    if (neighbour.feed.offered === NO_SUBSTREAMS || !this.#passesOn(neighbour.id)) return NO_SUBSTREAMS;
     return ALL_SUBSTREAMS & ~this.#servedTo(1) & this.#turnOf(neighbour);
   }
 
@@ -199,8 +198,14 @@ export class Subscribers {
     const rate = this.#streamBytesPerSecond;
     if (parameters.pushRatio === 0 || rate === 0 || nowMs < this.#tiredUntilMs) return 0;
     const ratio = bytesPerSecond === 0 ? Number.POSITIVE_INFINITY : bytesPerSecond / rate;
-    if (isPublisher) return ratio < parameters.pushRatio * PUBLISHER_SHARE ? 0 : SUBSTREAMS;
+    // Of a stream that several deal out each would feed a part.
+    if (isPublisher) return ratio < parameters.pushRatio * PUBLISHER_SHARE || this.#hasFellow ? 0 : SUBSTREAMS;
     return ratio < parameters.pushRatio ? 0 : Math.min(COPIES_MAX, ratio - PULL_RESERVE_RATIO) * SUBSTREAMS;
+  }
+
+  /** Another publisher is at hand. */
+  get #hasFellow(): boolean {
+    return this.#context.neighbours.values().some(({ publisher }) => publisher);
   }
 
   get #streamBytesPerSecond(): number {

@@ -304,6 +304,18 @@ test('a publisher feeds those who would feed others and pass on what they are de
   assert.is(subscribers.offeredTo(a), NO_SUBSTREAMS, 'publishers share a window out among themselves');
 });
 
+test('a publisher that meets another one feeds nobody any more', () => {
+  const { subscribers, viewers, viewer, feedings } = setUpPublisher(new TokenBucket(0), ['a']);
+  const [a] = viewers as [Neighbour];
+  subscribers.onSubscribe(a, ALL_SUBSTREAMS);
+  feedings();
+  subscribers.review();
+  assert.equal([a.subscribed, feedings()], [ALL_SUBSTREAMS, []]);
+  addNeighbour(viewer.context, 'fellow', true);
+  subscribers.review();
+  assert.equal([a.subscribed, feedings().map(({ to, substreams }) => [to, substreams])], [NO_SUBSTREAMS, [['a', NO_SUBSTREAMS]]]);
+});
+
 test('a publisher feeds everything once with half a bit rate to spare, and nothing with less', () => {
   for (const [ratio, offered] of [
     [1.49, NO_SUBSTREAMS],
