@@ -19,6 +19,8 @@ const REVIEW_MS: Milliseconds = 400;
 const STAY_MS: Milliseconds = 3_000;
 /** Who has lost a feeder waits so long: all who have the substream from it have heard of that by then, and offer it to nobody any more. */
 const ORPHAN_MS: Milliseconds = 500;
+/** A feeder that has lost its own is left after so long: by then it has found another one, if there is any. */
+const UNROOTED_MS: Milliseconds = 2_000;
 /** Nobody is subscribed to who has said nothing for so long beyond the period of whole maps. */
 const SILENT_MARGIN_MS: Milliseconds = 1_000;
 /** Gain of the moving averages, as in `WaitTime`. */
@@ -51,6 +53,8 @@ interface Substream {
   sinceMs: Milliseconds;
   /** What was heard of before may have been there before it knew that it feeds us. */
   fromMs: Milliseconds;
+  /** When it was last fed all the way from a publisher, or by nobody. */
+  rootedMs: Milliseconds;
   /** When the last one was lost, or left. */
   lostMs: Milliseconds;
   /** How far from a publisher this peer was by then. */
@@ -70,6 +74,7 @@ export class Subscriptions {
     feeder: undefined,
     sinceMs: 0,
     fromMs: 0,
+    rootedMs: 0,
     lostMs: Number.NEGATIVE_INFINITY,
     lostDepth: DEPTH_UNKNOWN,
     missed: 0,
@@ -191,6 +196,7 @@ export class Subscriptions {
     for (const number of this.#windows.keys()) if (!this.takes(number)) this.#windows.delete(number);
     if (this.fed !== NO_SUBSTREAMS) this.#noteMissed();
     if (!this.#lineage.isCalm) return this.#leaveAll();
+    this.#leaveUnrooted();
     // Nobody has anything to play yet, or next to nothing in hand: what is not asked for would come too late.
     if (!this.#isOffered || !this.#playout.lastDelivered || this.#slackMs < SLACK_MIN_MS) return;
     for (const [index, substream] of this.#substreams.entries())
@@ -201,6 +207,16 @@ export class Subscriptions {
     const substream = this.#substreams[this.#turn] as Substream;
     if (substream.feeder !== undefined && nowMs - substream.sinceMs > STAY_MS)
       this.#choose(this.#turn, substream, (this.depths[this.#turn] ?? DEPTH_UNKNOWN) - 1);
+  }
+
+  /** Who is not fed all the way from a publisher asks for what it passes on, and who asks itself has it sooner. */
+  #leaveUnrooted(): void {
+    const { nowMs } = this.#context;
+    const { rooted } = this;
+    for (const [index, substream] of this.#substreams.entries()) {
+      if (substream.feeder === undefined || hasSubstream(rooted, index)) substream.rootedMs = nowMs;
+      else if (nowMs - substream.rootedMs > UNROOTED_MS) this.#leave(index, substream);
+    }
   }
 
   get #isOffered(): boolean {

@@ -232,6 +232,18 @@ test('whoever failed is left alone for eight seconds, twice as long the next tim
   }
 });
 
+test('a feeder that is not fed all the way from a publisher any more is left after two seconds, and may come back at once', () => {
+  const { viewer, subscriptions, feeder } = setUpFed(FIRST);
+  feeder.feed = { ...feeder.feed, offered: NO_SUBSTREAMS, depths: depths(DEPTH_UNKNOWN) };
+  viewer.pass(2_000);
+  assert.is(subscriptions.fed, FIRST);
+  viewer.pass(200);
+  assert.equal([subscriptions.fed, feeder.feeds, feeder.shunnedUntilMs], [NO_SUBSTREAMS, NO_SUBSTREAMS, 0]);
+  feeder.feed = { ...feeder.feed, offered: FIRST, depths: depths(1) };
+  viewer.pass(600);
+  assert.is(subscriptions.fed, FIRST);
+});
+
 test('whoever will not is left alone for two seconds, however often', () => {
   const { viewer, subscriptions, feeder } = setUpFed(FIRST);
   for (let time = 0; time < 3; time++) {
