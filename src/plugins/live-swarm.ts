@@ -180,6 +180,7 @@ export class LiveSwarm {
       downBytes: this.#meter.totals('down'),
       upBytesPerSecond: this.#meter.bytesPerSecond('up'),
       downBytesPerSecond: this.#meter.bytesPerSecond('down'),
+      lineBytesPerSecond: figures?.lineBytesPerSecond ?? null,
       shareFromPeers: publisher || mediaBytes === 0 ? null : Math.round(((figures?.fromPeersBytes ?? 0) / mediaBytes) * 1000) / 1000,
       delayMs: publisher || this.#delayMs === null ? null : Math.round(this.#delayMs),
       windowsDelivered: figures?.windowsDelivered ?? 0,

@@ -93,6 +93,10 @@ const STATUS_FIELDS: FieldsOf<ChannelStatus> = {
   downBytes: named('Traffic'),
   upBytesPerSecond: AMOUNT,
   downBytesPerSecond: AMOUNT,
+  lineBytesPerSecond: described(
+    optional(AMOUNT),
+    'What the line has been found to carry upwards; null while nothing speaks for a limit, and where one is configured.',
+  ),
   shareFromPeers: {
     type: ['number', 'null'],
     minimum: 0,

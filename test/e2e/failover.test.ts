@@ -171,7 +171,8 @@ test(`publishers are killed and frozen in turn, ${CYCLES} times`, async () => {
   printCycles();
   printSilences();
   for (const [index, { frames, fault }] of recorders.entries()) print(`viewer ${index}: ${frameOrder(frames)}, ended: ${fault ?? 'no'}`);
-  for (const [index, { status }] of viewers.entries()) print(`viewer ${index}: ${status.holes} holes, ${status.timeouts} timeouts`);
+  for (const [index, { status }] of viewers.entries())
+    print(`viewer ${index}: ${status.holes} holes, ${status.timeouts} timeouts, line ${status.lineBytesPerSecond ?? 'without limit'}`);
   print(`ffprobe: ${packetTimes('video').length} pictures, ended: ${probe.exit === undefined ? 'no' : 'yes'}${probe.errors.slice(0, 500)}`);
 });
 

@@ -23,6 +23,7 @@ const FIGURES = [
   'holes',
   'id',
   'inPart',
+  'lineBytesPerSecond',
   'live',
   'name',
   'pacing',

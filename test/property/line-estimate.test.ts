@@ -39,7 +39,7 @@ function run(all: readonly Step[], check: (line: LineEstimate, nowMs: number) =>
     const mayComplain = liar === undefined || who === liar;
     if (kind === 'send' && line.delayMs(nowMs) === 0) {
       // Where there is a liar all others are served as well, or it would be the only one.
-      for (const { id } of liar === undefined ? [neighbour] : neighbours) line.noteSent(id, window, piece, PIECE_BYTES, nowMs);
+      for (const to of liar === undefined ? [neighbour] : neighbours) line.noteSent(to, window, piece, PIECE_BYTES, nowMs);
     } else if (kind === 'call-off' && mayComplain) line.noteCalledOff(neighbour, window, [piece], nowMs);
     else if (kind === 'map' || kind === 'empty-map') {
       const held = kind === 'map' && mayComplain ? new Bitfield(PIECES) : null;

@@ -18,6 +18,7 @@ export const IDLE_STATUS: ChannelStatus = {
   downBytes: NO_TRAFFIC,
   upBytesPerSecond: 0,
   downBytesPerSecond: 0,
+  lineBytesPerSecond: null,
   shareFromPeers: null,
   delayMs: null,
   windowsDelivered: 0,

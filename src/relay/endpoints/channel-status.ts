@@ -63,6 +63,8 @@ export interface ChannelStatus {
   readonly downBytes: TrafficByKind;
   readonly upBytesPerSecond: BytesPerSecond;
   readonly downBytesPerSecond: BytesPerSecond;
+  /** What this process's line has been found to carry upwards, by what neighbours say of it; null while nothing speaks for a limit, and where one is configured. */
+  readonly lineBytesPerSecond: BytesPerSecond | null;
   /** Part of the received media that came from peers that are not publishers, 0 to 1; null before the first piece and for a publisher. */
   readonly shareFromPeers: number | null;
   /** How far the oldest media of the newest delivered window lies behind the publisher; null for a publisher or before the first window. */

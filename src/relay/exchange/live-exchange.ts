@@ -19,7 +19,7 @@
  */
 import { Malformed } from '../../kernel/errors.js';
 import type { DisconnectReason, Input, Protocol } from '../../kernel/protocol.js';
-import type { Bytes, ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
+import type { Bytes, BytesPerSecond, ConnectionId, Milliseconds, WindowNumber } from '../../kernel/units.js';
 import { Announcer } from './announcer.js';
 import type { Certificate } from './certificate.js';
 import { ChangeOver } from './change-over.js';
@@ -75,6 +75,8 @@ export interface LiveFigures {
   readonly stalls: number;
   readonly delayMs: Milliseconds | null;
   readonly head: WindowNumber | null;
+  /** What the line has been found to carry upwards; null while nothing speaks for a limit. */
+  readonly lineBytesPerSecond: BytesPerSecond | null;
 }
 
 /** A gap between ticks beyond this means that the process did not run. */
@@ -187,6 +189,7 @@ export class LiveExchange implements Protocol<LiveMessage, LiveCommand, LiveEven
       stalls,
       delayMs,
       head: buffer.head ?? null,
+      lineBytesPerSecond: this.#uploader.lineBytesPerSecond,
     };
   }
 

@@ -108,6 +108,11 @@ export class Uploader {
     return this.#context.options.uplink.bytesPerSecond || this.#line.bytesPerSecond;
   }
 
+  /** What the line has been found to carry upwards; null while nothing speaks for a limit, and where one is set. */
+  get lineBytesPerSecond(): BytesPerSecond | null {
+    return this.#line.bytesPerSecond || null;
+  }
+
   /** The timer `upload`: there is credit again. */
   onTimer(): void {
     this.#scheduled = false;
@@ -143,7 +148,7 @@ export class Uploader {
     neighbour.noteServed(payload.length, this.#context.nowMs);
     // Whoever has said what the line carries knows better: at a limit, too, pieces are late once in a while.
     if (this.#context.options.uplink.bytesPerSecond === 0)
-      this.#line.noteSent(upload.peer, upload.window, upload.piece, payload.length, this.#context.nowMs);
+      this.#line.noteSent(neighbour, upload.window, upload.piece, payload.length, this.#context.nowMs);
     neighbour.map.noteHeld(upload.window, upload.piece, window.held.length, window.version);
     this.#context.send(neighbour, { kind: 'piece', window: upload.window, piece: upload.piece, payload });
   }

@@ -15,6 +15,7 @@ const WAITING: ChannelStatus = {
   downBytes: NO_BYTES,
   upBytesPerSecond: 0,
   downBytesPerSecond: 0,
+  lineBytesPerSecond: null,
   shareFromPeers: null,
   delayMs: null,
   windowsDelivered: 0,

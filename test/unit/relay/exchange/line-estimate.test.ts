@@ -31,7 +31,7 @@ class Bench {
   /** A piece for each; returns which. */
   send(who = this.neighbours): number {
     this.#piece += 1;
-    for (const { id } of who) this.line.noteSent(id, 7, this.#piece, PIECE_BYTES, this.nowMs);
+    for (const neighbour of who) this.line.noteSent(neighbour, 7, this.#piece, PIECE_BYTES, this.nowMs);
     return this.#piece;
   }
 
@@ -175,6 +175,32 @@ test('a limit that holds us back grows while nobody complains; one of which litt
   }
   assert.ok(busy.line.bytesPerSecond > 1.1 * (limits[0] ?? 0), `${busy.line.bytesPerSecond} after ${limits[0]}`);
   assert.is(idle.line.bytesPerSecond, limits[1]);
+});
+
+test('a limit that was learnt in error makes bursts late for half a minute, not for good', () => {
+  const bench = new Bench();
+  const limit = bench.blame();
+  for (let second = 0; second < 45; second++, bench.nowMs += 1_000) {
+    // A window of a stream that needs half of the limit, all at once.
+    for (let piece = 0; piece < 4 && bench.line.delayMs(bench.nowMs) === 0; piece++) bench.send([bench.neighbours[piece] as Neighbour]);
+  }
+  assert.ok(bench.line.bytesPerSecond > 2 * limit, `${bench.line.bytesPerSecond} after ${limit}`);
+});
+
+test('the maps of a publisher that took samples say nothing about our line', () => {
+  const bench = new Bench(1);
+  for (const neighbour of bench.neighbours) neighbour.publisher = true;
+  assert.is(bench.blame(), 0);
+});
+
+test('a piece that was lost long ago is not held against the line map after map', () => {
+  const bench = new Bench(1);
+  bench.run(4);
+  bench.tell();
+  const lost = bench.send();
+  bench.nowMs += 4_100;
+  bench.callOff(lost);
+  assert.is(bench.line.bytesPerSecond, 0);
 });
 
 test('a process that stood still, and a neighbour that has gone, leave nothing behind', () => {
