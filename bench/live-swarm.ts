@@ -17,6 +17,7 @@ import { replayLive } from '../src/sim/live-replay.js';
 import type { HabitName } from '../src/sim/misbehaviour.js';
 import type { ShoalProcess } from '../test/support/shoal-process.js';
 import { BenchRun, type Row, type Settings } from './support/bench-run.js';
+import { FarPlaces } from './support/far-places.js';
 import { mean, percentile, show, showPercent, sum } from './support/figures.js';
 import { MachineMeter, type MachineShare } from './support/machine-share.js';
 import { NarrowLines, OPEN_ADDRESS, PLAYER_PORT } from './support/narrow-lines.js';
@@ -36,6 +37,8 @@ const RECORDING_SECONDS = 60;
 const LINE_QUEUE_BYTES = 262_144;
 /** What most systems come with. */
 const LINE_CONGESTION_CONTROL = 'cubic';
+/** As the simulator's `network.latencyMs`: 10 to 60 ms one way. */
+const FAR_MS = [30, 10, 60, 20, 50, 40];
 const STATION_RATIO = 2.2;
 const VIEWER_RATIO = 1.2;
 const VIEWERS = 20;
@@ -76,6 +79,8 @@ interface Variant {
   readonly live?: Settings;
   /** Viewers are behind lines that the kernel narrows, instead of Shoal's own limit or, if `ownLimitRatio` is not 0, beside it. */
   readonly lines?: LinesOptions;
+  /** One way to each process, in turn, the station first. */
+  readonly delaysMs?: readonly number[];
   readonly churn?: Churn;
   /** Half of the viewers go so, a third into the span. */
   readonly half?: Departure;
@@ -109,6 +114,9 @@ const VARIANTS: readonly Variant[] = [
   // With room to spare: what is new is sent unasked, or pulled, as shipped.
   { name: 'wide', measuredMs: 90_000, viewerRatio: 10, live: { 'live.pushRatio': 4 } },
   { name: 'wide-pull', measuredMs: 90_000, viewerRatio: 10, live: { 'live.pushRatio': 0 } },
+  // The same across a continent.
+  { name: 'far', measuredMs: 90_000, viewerRatio: 10, live: { 'live.pushRatio': 4 }, delaysMs: FAR_MS },
+  { name: 'far-pull', measuredMs: 90_000, viewerRatio: 10, live: { 'live.pushRatio': 0 }, delaysMs: FAR_MS },
   { name: 'equal-lines-limited', measuredMs: 90_000, lines: { upRatios: [1.75], ownLimitRatio: 0.9 } },
   { name: 'equal-lines', measuredMs: 90_000, lines: { upRatios: [1.75], ownLimitRatio: 0 } },
   { name: 'unequal-lines-limited', measuredMs: 90_000, lines: { upRatios: [0.5, 3], ownLimitRatio: 0.9 } },
@@ -231,6 +239,7 @@ class SwarmRun {
   readonly #leaving: Promise<void>[] = [];
   #station: ShoalProcess | undefined;
   #lines: NarrowLines | undefined;
+  #places: FarPlaces | undefined;
   #wrongdoers: Wrongdoers | undefined;
   #eventMs: number | undefined;
   #left = 0;
@@ -245,7 +254,8 @@ class SwarmRun {
   async go(): Promise<Figures> {
     const { measuredMs, station: settings, live } = this.#variant;
     if (this.#variant.lines) this.#lines = this.#run.keepLast(await NarrowLines.start());
-    const reach = this.#lines ? hostSettings(OPEN_ADDRESS) : {};
+    if (this.#variant.delaysMs) this.#places = this.#run.keepLast(new FarPlaces());
+    const reach = this.#lines ? hostSettings(OPEN_ADDRESS) : await this.#placeOf(0);
     const limit = { 'swarm.uploadBytesPerSecond': this.#bytesPerSecond(STATION_RATIO) };
     const station = await this.#run.station({ ...limit, ...reach, ...settings, ...live });
     this.#station = station;
@@ -291,7 +301,7 @@ class SwarmRun {
     const { ratio, habits } = this.#variant.wrongdoers ?? { ratio: 0, habits: [] };
     const before = Math.floor(index * ratio);
     const habit = Math.floor((index + 1) * ratio) > before ? habits[before % habits.length] : undefined;
-    if (habit === undefined) this.#join(false, await this.#lineOf(index));
+    if (habit === undefined) this.#join(false, (await this.#lineOf(index)) ?? { within: [], settings: await this.#placeOf(index + 1) });
     else await this.#gang().join(habit);
   }
 
@@ -315,12 +325,17 @@ class SwarmRun {
     return { within, settings: { ...hostSettings(address), 'relay.http.host': address, 'relay.http.port': PLAYER_PORT, ...limit } };
   }
 
-  #join(isLate = false, place?: ViewerPlace): SwarmViewer {
+  /** Nothing where all are at the same place. */
+  async #placeOf(index: number): Promise<Settings> {
+    const delays = this.#variant.delaysMs ?? [];
+    return (await this.#places?.add(delays[index % delays.length] ?? 0)) ?? {};
+  }
+
+  #join(isLate = false, { settings, within }: ViewerPlace = { settings: {}, within: [] }): SwarmViewer {
     const link = this.#station?.channel.link ?? '';
-    const { settings = { 'swarm.uploadBytesPerSecond': this.#viewerBytesPerSecond }, within = [] } = place ?? {};
     const options = {
       link,
-      settings: { ...settings, ...this.#variant.live },
+      settings: { 'swarm.uploadBytesPerSecond': this.#viewerBytesPerSecond, ...settings, ...this.#variant.live },
       within,
       recording: this.#recording,
       isRecorded: isLate || this.#isRecorded,

@@ -9,7 +9,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 export interface ShapedLinkOptions {
   readonly targetHost?: string;
-  readonly targetPort: number;
+  /** Default the number that callers call. */
+  readonly targetPort?: number;
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** For one connection. Default no limit. */
@@ -98,7 +99,7 @@ export class ShapedLink {
   }
 
   #open(caller: Socket): void {
-    const { targetHost = '127.0.0.1', targetPort, bytesPerSecond, delayMs = 0, queueBytes = QUEUE_BYTES, line } = this.#options;
+    const { targetHost = '127.0.0.1', targetPort = this.port, bytesPerSecond, delayMs = 0, queueBytes = QUEUE_BYTES, line } = this.#options;
     // What the caller has sent still has to reach a target that has said all it has to say.
     const target = connect({ host: targetHost, port: targetPort, noDelay: true, allowHalfOpen: true });
     const pipe = new ShapedPipe({
