@@ -7,8 +7,8 @@
 import type { Settings } from './bench-run.js';
 import { ShapedLink } from './shaped-link.js';
 
-/** Where others call, and where the process itself listens: the same port of another address. */
-const OUTSIDE = '127.78.1';
+/** Where others call, and what a tracker sees. The process itself listens at the same port of another address. */
+const OUTSIDE = '127.0.0.1';
 const INSIDE = '127.78.2';
 const FIRST_HOST = 10;
 
@@ -17,10 +17,10 @@ export class FarPlaces {
 
   /** Settings of a process that is there. `delayMs`: one way. */
   async add(delayMs: number): Promise<Settings> {
-    const host = FIRST_HOST + this.#links.length;
-    const link = await ShapedLink.start({ host: `${OUTSIDE}.${host}`, targetHost: `${INSIDE}.${host}`, delayMs });
+    const inside = `${INSIDE}.${FIRST_HOST + this.#links.length}`;
+    const link = await ShapedLink.start({ host: OUTSIDE, targetHost: inside, delayMs });
     this.#links.push(link);
-    return { 'swarm.host': `${INSIDE}.${host}`, 'swarm.publicHost': link.host, 'swarm.port': link.port, 'tracker.host': link.host };
+    return { 'swarm.host': inside, 'swarm.publicHost': OUTSIDE, 'swarm.port': link.port };
   }
 
   async stop(): Promise<void> {
