@@ -516,7 +516,7 @@ class SwarmRun {
     const receivedMedia = grown(({ downBytes }) => downBytes.media);
     const fromPeers = grown(({ shareFromPeers, downBytes }) => (shareFromPeers ?? 0) * downBytes.media);
     const playedBytes = grown(({ windowsDelivered }) => windowsDelivered) * ((this.#recording.bytesPerSecond * WINDOW_MS) / 1000);
-    const isSteady = this.#left === 0 && this.#late.size === 0 && this.#wrongdoers === undefined && this.#lines === undefined;
+    const isSteady = this.#left === 0 && this.#late.size === 0 && this.#wrongdoers === undefined && !this.#lines && !this.#places;
     const wire = before.wire && after.wire && isSteady ? wireDelta(before.wire, after.wire) : undefined;
     return {
       stationBytes,
