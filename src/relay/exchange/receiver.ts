@@ -62,7 +62,8 @@ export class Receiver {
     const { parameters, buffer, nowMs, intake } = this.#context;
     const manifest = intake.manifest(bytes, parameters.pieceBytes);
     if (manifest instanceof Malformed) return this.#context.accuse(neighbour, manifest.reason);
-    const isFed = this.#isFed(neighbour, manifest.number, 0) && !buffer.get(manifest.number);
+    const isFed =
+      this.#subscriptions.isFedAnythingBy(neighbour) && this.#subscriptions.takes(manifest.number) && !buffer.get(manifest.number);
     // Unasked only of the publisher that is followed: which of several it is to be, neighbours' maps decide.
     const isAsked = this.#pending.hasAsked(manifest.number, neighbour.id);
     const isOfOurs = isFed && this.#isOfOurs(manifest);

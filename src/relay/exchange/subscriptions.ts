@@ -139,8 +139,16 @@ export class Subscriptions {
 
   /** Whether the neighbour feeds us this piece, or did a moment ago. */
   isFedBy(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex): boolean {
-    const left = this.#context.nowMs < neighbour.leftUntilMs ? neighbour.leftFeeds : NO_SUBSTREAMS;
-    return hasSubstream(neighbour.feeds | left, substreamOf(number, piece));
+    return hasSubstream(this.#feedsOf(neighbour), substreamOf(number, piece));
+  }
+
+  /** The same of any piece. */
+  isFedAnythingBy(neighbour: Neighbour): boolean {
+    return this.#feedsOf(neighbour) !== NO_SUBSTREAMS;
+  }
+
+  #feedsOf({ feeds, leftFeeds, leftUntilMs }: Neighbour): SubstreamSet {
+    return feeds | (this.#context.nowMs < leftUntilMs ? leftFeeds : NO_SUBSTREAMS);
   }
 
   /** Whether something of this window is taken in although nobody was asked for it: what is made up lies anywhere. */

@@ -141,7 +141,8 @@ export class Uploader {
     if (!window || !payload || window.version !== upload.version)
       return this.#refuse(neighbour, upload.window, [upload.piece], 'not-held', 0);
     if (upload.isPush && neighbour.map.holds(upload.window, upload.piece, upload.version)) return;
-    if (upload.isPush && upload.piece === 0 && !neighbour.map.get(upload.window)) this.#sendManifest(neighbour, window);
+    // Whichever piece comes first: without its manifest nothing of a window can be passed on.
+    if (upload.isPush && !neighbour.map.get(upload.window)) this.#sendManifest(neighbour, window);
     if (upload.isPush) this.#pushes.sent += 1;
     window.copies[upload.piece] = (window.copies[upload.piece] ?? 0) + 1;
     if (this.#context.isPublisher) window.noteTaker(upload.piece, upload.peer);
