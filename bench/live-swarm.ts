@@ -111,11 +111,11 @@ const VARIANTS: readonly Variant[] = [
   { name: 'free-riders', measuredMs: 90_000, wrongdoers: { ratio: 0.5, habits: ['takes and never tells'] } },
   // As in the simulator's `live-free-riders`: enough for all, if the honest half gives it.
   { name: 'free-riders-3x', measuredMs: 90_000, viewerRatio: 3, wrongdoers: { ratio: 0.5, habits: ['takes and never tells'] } },
-  // With room to spare: what is new is sent unasked, or pulled, as shipped.
-  { name: 'wide', measuredMs: 90_000, viewerRatio: 10, live: { 'live.pushRatio': 4 } },
+  // With room to spare: what is new is sent unasked, or pulled.
+  { name: 'wide', measuredMs: 90_000, viewerRatio: 10 },
   { name: 'wide-pull', measuredMs: 90_000, viewerRatio: 10, live: { 'live.pushRatio': 0 } },
   // The same across a continent.
-  { name: 'far', measuredMs: 90_000, viewerRatio: 10, live: { 'live.pushRatio': 4 }, delaysMs: FAR_MS },
+  { name: 'far', measuredMs: 90_000, viewerRatio: 10, delaysMs: FAR_MS },
   { name: 'far-pull', measuredMs: 90_000, viewerRatio: 10, live: { 'live.pushRatio': 0 }, delaysMs: FAR_MS },
   { name: 'equal-lines-limited', measuredMs: 90_000, lines: { upRatios: [1.75], ownLimitRatio: 0.9 } },
   { name: 'equal-lines', measuredMs: 90_000, lines: { upRatios: [1.75], ownLimitRatio: 0 } },

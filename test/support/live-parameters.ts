@@ -1,4 +1,4 @@
-/** The live exchange's parameters as shipped, for tests that vary one of them; with feeding, which is off as shipped, so that it is tested too. */
+/** The live exchange's parameters as shipped, for tests that vary one of them. */
 import { fileURLToPath } from 'node:url';
 import { readConfigFile } from '../../src/io/files/config-file.js';
 import { resolveConfig } from '../../src/plugins/config.js';
@@ -7,10 +7,7 @@ import type { LiveParameters } from '../../src/relay/exchange/live-parameters.js
 
 const DEFAULTS_PATH = fileURLToPath(new URL('../../../config/default.json5', import.meta.url));
 
-export const LIVE_PARAMETERS: LiveParameters = {
-  ...exchangeParameters(resolveConfig({ defaults: readConfigFile(DEFAULTS_PATH) }).config),
-  pushRatio: 4,
-};
+export const LIVE_PARAMETERS: LiveParameters = exchangeParameters(resolveConfig({ defaults: readConfigFile(DEFAULTS_PATH) }).config);
 
 /** A publisher tells everybody of everything after twelve times `revealMs`: whoever depends on that alone is so far behind the cut, and the way there more. */
 export const LAG_WINDOWS_MAX = Math.ceil((12 * LIVE_PARAMETERS.revealMs + 1_000) / LIVE_PARAMETERS.windowMs);

@@ -19,8 +19,7 @@ export const BYTES_PER_SECOND = 312_500;
 export function makeWorld(options: Partial<LiveWorldOptions> & { readonly seed: number }): LiveWorld {
   const bytesPerSecond = options.bytesPerSecond ?? SLOW_BYTES_PER_SECOND;
   return new LiveWorld({
-    // Feeding is off as shipped.
-    parameters: { ...LIVE_PARAMETERS, pushRatio: 0 },
+    parameters: LIVE_PARAMETERS,
     channel: CHANNEL,
     hasher: nodeHasher,
     verifier: nodeVerifier,

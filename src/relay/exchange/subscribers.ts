@@ -25,7 +25,7 @@ import type { BufferedWindow } from './window-buffer.js';
 /** Of the uplink so many bit rates are kept for those who ask. */
 const PULL_RESERVE_RATIO = 1.2;
 /** A publisher deals everything out once anyway: to feed it takes no more, as long as something is left for those who ask. It needs so much of what viewers need. */
-const PUBLISHER_SHARE = 3 / 8;
+const PUBLISHER_SHARE = 1 / 2;
 /** More copies than this nobody feeds, however wide the line is: trees stay flat enough, and nobody carries them alone. */
 const COPIES_MAX = 4;
 /** A substream is fed to as many as a piece reaches the uplink's end for in this time: the last one of more would have it sooner from one of the others. */
