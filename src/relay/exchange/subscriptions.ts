@@ -167,6 +167,8 @@ export class Subscriptions {
     if (lost !== NO_SUBSTREAMS) neighbour.shunnedUntilMs = Math.max(neighbour.shunnedUntilMs, this.#context.nowMs + REFUSED_MS);
     for (const [index, substream] of this.#substreams.entries()) if (hasSubstream(lost, index)) this.#lose(index, substream, neighbour);
     neighbour.feeds &= substreams;
+    // What waits in its queue comes all the same, and may be the only copy that a publisher has sent.
+    if (lost !== NO_SUBSTREAMS) this.#noteLeft(neighbour, lost);
     // Words have crossed.
     if (substreams !== neighbour.feeds) this.#context.send(neighbour, { kind: 'subscribe', substreams: neighbour.feeds });
   }
@@ -291,10 +293,16 @@ export class Subscriptions {
     const feeder = substream.feeder === undefined ? undefined : this.#context.neighbours.get(substream.feeder);
     if (!feeder) return;
     this.#lose(index, substream, feeder);
-    feeder.leftFeeds = (1 << index) | (this.#context.nowMs < feeder.leftUntilMs ? feeder.leftFeeds : NO_SUBSTREAMS);
-    feeder.leftUntilMs = this.#context.nowMs + GRACE_MS;
+    this.#noteLeft(feeder, 1 << index);
     feeder.feeds &= ~(1 << index);
     this.#changed.add(feeder);
+  }
+
+  /** It feeds us these no more, but some of them are on their way. */
+  #noteLeft(feeder: Neighbour, substreams: SubstreamSet): void {
+    const { nowMs } = this.#context;
+    feeder.leftFeeds = substreams | (nowMs < feeder.leftUntilMs ? feeder.leftFeeds : NO_SUBSTREAMS);
+    feeder.leftUntilMs = nowMs + GRACE_MS;
   }
 
   #shun(neighbour: Neighbour): void {

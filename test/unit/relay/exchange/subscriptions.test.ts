@@ -266,6 +266,16 @@ test('whoever feeds less than is wanted is shunned, and whoever says that it fee
   assert.equal(subscriptions.depths.slice(0, 4), [3, 3, 3, DEPTH_UNKNOWN]);
 });
 
+test('what a feeder still had in its queue when it said that it feeds no more is taken for fed', () => {
+  const { viewer, feeder, subscriptions } = setUpFed();
+  feeder.feed = { ...feeder.feed, offered: NO_SUBSTREAMS };
+  subscriptions.onFeeding(feeder, NO_SUBSTREAMS, depths(1));
+  assert.is(subscriptions.fed, NO_SUBSTREAMS);
+  assert.ok(subscriptions.isFedBy(feeder, viewer.next, 0));
+  viewer.pass(3_000);
+  assert.not(subscriptions.isFedBy(feeder, viewer.next, 0));
+});
+
 test('who says that it feeds us unbidden does not, and what it sends is not taken for fed', () => {
   const viewer = new FedViewer();
   const stranger = viewer.offer('x');
