@@ -149,6 +149,8 @@ export class Neighbour {
   /** What it fed us before, of which something may still be on its way until then. */
   leftFeeds: SubstreamSet = NO_SUBSTREAMS;
   leftUntilMs: Milliseconds = 0;
+  /** Windows of which it has been fed something, but not the first piece, with which the manifest goes, before it told of any. */
+  readonly fedBare = new Set<WindowNumber>();
   /** It failed as a feeder, or would not be one: it is left alone until then. */
   shunnedUntilMs: Milliseconds = 0;
   /** How often it has. */
@@ -343,6 +345,7 @@ export class Neighbour {
     for (const number of this.#manifestsAsked.keys()) if (number < tail) this.#manifestsAsked.delete(number);
     for (const number of this.#lacking) if (number < tail) this.#lacking.delete(number);
     for (const number of this.news) if (number < tail) this.news.delete(number);
+    for (const number of this.fedBare) if (number < tail) this.fedBare.delete(number);
     for (const number of this.detailed.keys()) if (number < tail) this.detailed.delete(number);
   }
 }

@@ -141,7 +141,7 @@ export class Uploader {
     if (!window || !payload || window.version !== upload.version)
       return this.#refuse(neighbour, upload.window, [upload.piece], 'not-held', 0);
     if (upload.isPush && neighbour.map.holds(upload.window, upload.piece, upload.version)) return;
-    if (upload.isPush && upload.piece === 0 && !neighbour.map.get(upload.window)) this.#sendManifest(neighbour, window);
+    if (upload.isPush) this.#sendManifestFirst(neighbour, window, upload.piece);
     if (upload.isPush) this.#pushes.sent += 1;
     window.copies[upload.piece] = (window.copies[upload.piece] ?? 0) + 1;
     if (this.#context.isPublisher) window.noteTaker(upload.piece, upload.peer);
@@ -151,6 +151,14 @@ export class Uploader {
       this.#line.noteSent(neighbour, upload.window, upload.piece, payload.length, this.#context.nowMs);
     neighbour.map.noteHeld(upload.window, upload.piece, window.held.length, window.version);
     this.#context.send(neighbour, { kind: 'piece', window: upload.window, piece: upload.piece, payload });
+  }
+
+  /** With the first piece goes the manifest, to whoever has not told of the window: whatever else of it was fed before. */
+  #sendManifestFirst(neighbour: Neighbour, window: BufferedWindow, piece: PieceIndex): void {
+    const { number } = window;
+    const isUnknown = !neighbour.map.get(number);
+    if (piece !== 0 && isUnknown) neighbour.fedBare.add(number);
+    if (piece === 0 && (neighbour.fedBare.delete(number) || isUnknown)) this.#sendManifest(neighbour, window);
   }
 
   #serveLater(delayMs: Milliseconds): void {
