@@ -43,6 +43,8 @@ const REFUSED_MS: Milliseconds = 2_000;
 const SHUNNED_MS: Milliseconds = 8_000;
 /** Twice as long each time, so many times: there are those who say that they feed, and don't. */
 const SHUN_DOUBLINGS_MAX = 5;
+/** But whoever fed us for so long before it failed begins anew: in a session of hours everybody fails now and then, and in the end nobody would be left. */
+const FORGIVEN_MS: Milliseconds = 30_000;
 /** What was on its way when a feeder was left is no flood. */
 const GRACE_MS: Milliseconds = 3_000;
 /** Windows beyond the newest that is known to be true of which pieces are taken unasked. */
@@ -244,7 +246,7 @@ export class Subscriptions {
         substream.missed += 1;
         // One that has said nothing at all since then may be dead, one that has never sent anything may never do.
         if (substream.missed < MISSED_MAX && feeder && !feeder.onTrial && feeder.lastHeardMs >= heard.heardMs) continue;
-        if (feeder) this.#shun(feeder);
+        if (feeder) this.#shun(feeder, nowMs - substream.sinceMs);
         this.#leaveFeeder(substream.feeder);
       }
     }
@@ -305,7 +307,8 @@ export class Subscriptions {
     feeder.leftUntilMs = nowMs + GRACE_MS;
   }
 
-  #shun(neighbour: Neighbour): void {
+  #shun(neighbour: Neighbour, fedForMs: Milliseconds): void {
+    if (fedForMs > FORGIVEN_MS) neighbour.failedFeeds = 0;
     neighbour.shunnedUntilMs = this.#context.nowMs + SHUNNED_MS * 2 ** Math.min(SHUN_DOUBLINGS_MAX, neighbour.failedFeeds);
     neighbour.failedFeeds += 1;
   }

@@ -232,6 +232,22 @@ test('whoever failed is left alone for eight seconds, twice as long the next tim
   }
 });
 
+test('what failed before is forgotten of whoever fed us for half a minute before it failed', () => {
+  for (const [fedMs, failed] of [
+    [20_000, 4],
+    [31_000, 1],
+  ] as const) {
+    const { viewer, subscriptions, feeder } = setUpFed(FIRST);
+    feeder.failedFeeds = 3;
+    viewer.pass(fedMs);
+    viewer.silent.add(feeder);
+    viewer.pass(100);
+    missOne(viewer, 3);
+    viewer.pass(PATIENCE_MS + 50);
+    assert.equal([subscriptions.fed, feeder.failedFeeds], [NO_SUBSTREAMS, failed]);
+  }
+});
+
 test('a feeder that is not fed all the way from a publisher any more is left after two seconds, and may come back at once', () => {
   const { viewer, subscriptions, feeder } = setUpFed(FIRST);
   feeder.feed = { ...feeder.feed, offered: NO_SUBSTREAMS, depths: depths(DEPTH_UNKNOWN) };
