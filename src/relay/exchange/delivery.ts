@@ -99,8 +99,10 @@ export class Delivery {
   #prunePending(lowest: WindowNumber): void {
     const neighbours = this.#context.neighbours.values();
     // A window that nobody speaks of any more was made up, or is gone; but the next one may be asked of a publisher that has not shown it. The next one only:
-    // a publisher seems to have any number, and there is no end to those that can be made up.
+    // a publisher seems to have any number, and there is no end to those that can be made up. What is fed comes before any word of it: thrown away, the only copy that
+    // has left a publisher would be lost, and all others would wait for it.
     const isTold = (number: WindowNumber): boolean =>
+      this.#pending.isFed(number) ||
       neighbours.some(
         (neighbour) =>
           neighbour.map.get(number) !== undefined || (number === this.#playout.next && this.#lineage.isPublisherOf(neighbour, number)),

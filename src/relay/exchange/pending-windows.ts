@@ -10,6 +10,8 @@ import type { Bytes, ConnectionId, Milliseconds, PieceIndex, WindowNumber } from
 export const EARLY_PIECES_MAX = 64;
 /** Bytes kept unverified over all windows. */
 export const EARLY_BYTES_MAX: Bytes = 8 * 1024 * 1024;
+/** Windows of which something comes unasked before anybody has spoken of them, with all others under way: as many as a buffer holds. */
+export const EXPECTED_MAX = 64;
 
 export interface EarlyPiece {
   readonly from: ConnectionId;
@@ -18,6 +20,8 @@ export interface EarlyPiece {
 
 interface PendingWindow {
   manifestAskedMs: Milliseconds;
+  /** Something of it has come unasked: nobody need have spoken of it. */
+  isFed: boolean;
   /** Who has been asked for the manifest and not answered. */
   readonly asked: Set<ConnectionId>;
   readonly pieces: Map<PieceIndex, EarlyPiece>;
@@ -68,7 +72,15 @@ export class PendingWindows {
 
   /** Something of this window comes unasked, and its manifest as a rule before it. */
   expect(number: WindowNumber, nowMs: Milliseconds): void {
-    if (!this.#windows.has(number)) this.#windows.set(number, { manifestAskedMs: nowMs, asked: new Set(), pieces: new Map() });
+    const window = this.#windows.get(number);
+    if (window) window.isFed = true;
+    else if (this.#windows.size < EXPECTED_MAX)
+      this.#windows.set(number, { manifestAskedMs: nowMs, isFed: true, asked: new Set(), pieces: new Map() });
+  }
+
+  /** Something of it has come unasked. */
+  isFed(number: WindowNumber): boolean {
+    return this.#windows.get(number)?.isFed === true;
   }
 
   hasAsked(number: WindowNumber, peer: ConnectionId): boolean {
@@ -76,7 +88,7 @@ export class PendingWindows {
   }
 
   noteManifestAsked(number: WindowNumber, peer: ConnectionId, nowMs: Milliseconds): void {
-    const window = this.#windows.get(number) ?? { manifestAskedMs: nowMs, asked: new Set(), pieces: new Map() };
+    const window = this.#windows.get(number) ?? { manifestAskedMs: nowMs, isFed: false, asked: new Set(), pieces: new Map() };
     window.manifestAskedMs = nowMs;
     window.asked.add(peer);
     this.#windows.set(number, window);

@@ -40,6 +40,8 @@ const RATE_WINDOWS = 8;
 const LATE_SHARE_MAX = 1 / 4;
 /** For so long. */
 const TIRED_MS: Milliseconds = 10_000;
+/** Changes of depth that go on at once; then one each tick. What a feeder says ten thousand times would else go down the whole tree, whose members would ban each other for it. */
+const MOVES_AT_ONCE_MAX = 16;
 /** Nobody is fed that has said nothing for so long beyond the period of whole maps: it may be dead. */
 const SILENT_MARGIN_MS: Milliseconds = 1_000;
 
@@ -59,6 +61,8 @@ export class Subscribers {
   #toldFed: SubstreamSet = NO_SUBSTREAMS;
   readonly #passesOn: (peer: ConnectionId) => boolean;
   #tiredUntilMs: Milliseconds = 0;
+  #movesLeft = MOVES_AT_ONCE_MAX;
+  #movesMs: Milliseconds = 0;
 
   constructor({ context, uploader, subscriptions, passesOn }: SubscribersParts) {
     this.#passesOn = passesOn;
@@ -147,14 +151,23 @@ export class Subscribers {
     const isLost = (this.#toldFed & ~fed) !== NO_SUBSTREAMS;
     const isMoved = depths.some((depth, substream) => depth !== this.#toldDepths[substream]);
     this.#toldFed = fed;
+    if ((!isMoved && !isLost) || (!isLost && !this.#mayTellMove())) return;
     this.#toldDepths = depths;
-    if (!isMoved && !isLost) return;
     for (const neighbour of this.#context.neighbours.values()) {
       if (neighbour.subscribed !== NO_SUBSTREAMS) this.#tell(neighbour);
       // What they hold is asked for again: they must not wait with their news.
       if (isLost && !neighbour.publisher && !neighbour.blocked)
         this.#context.send(neighbour, { kind: 'map', full: false, feed: { offered: NO_SUBSTREAMS, fed, depths }, windows: [] });
     }
+  }
+
+  #mayTellMove(): boolean {
+    const { nowMs, parameters } = this.#context;
+    this.#movesLeft = Math.min(MOVES_AT_ONCE_MAX, this.#movesLeft + (nowMs - this.#movesMs) / parameters.tickMs);
+    this.#movesMs = nowMs;
+    if (this.#movesLeft < 1) return false;
+    this.#movesLeft -= 1;
+    return true;
   }
 
   get depths(): readonly number[] {

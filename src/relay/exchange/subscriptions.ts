@@ -43,6 +43,8 @@ const REFUSED_MS: Milliseconds = 2_000;
 const SHUNNED_MS: Milliseconds = 8_000;
 /** Twice as long each time, so many times: there are those who say that they feed, and don't. */
 const SHUN_DOUBLINGS_MAX = 5;
+/** But whoever fed us for so long before it failed begins anew: in a session of hours everybody fails now and then, and in the end nobody would be left. */
+const FORGIVEN_MS: Milliseconds = 30_000;
 /** What was on its way when a feeder was left is no flood. */
 const GRACE_MS: Milliseconds = 3_000;
 /** Windows beyond the newest that is known to be true of which pieces are taken unasked. */
@@ -175,6 +177,8 @@ export class Subscriptions {
     if (lost !== NO_SUBSTREAMS) neighbour.shunnedUntilMs = Math.max(neighbour.shunnedUntilMs, this.#context.nowMs + REFUSED_MS);
     for (const [index, substream] of this.#substreams.entries()) if (hasSubstream(lost, index)) this.#lose(index, substream, neighbour);
     neighbour.feeds &= substreams;
+    // What waits in its queue comes all the same, and may be the only copy that a publisher has sent.
+    if (lost !== NO_SUBSTREAMS) this.#noteLeft(neighbour, lost);
     // Words have crossed.
     if (substreams !== neighbour.feeds) this.#context.send(neighbour, { kind: 'subscribe', substreams: neighbour.feeds });
   }
@@ -250,7 +254,7 @@ export class Subscriptions {
         substream.missed += 1;
         // One that has said nothing at all since then may be dead, one that has never sent anything may never do.
         if (substream.missed < MISSED_MAX && feeder && !feeder.onTrial && feeder.lastHeardMs >= heard.heardMs) continue;
-        if (feeder) this.#shun(feeder);
+        if (feeder) this.#shun(feeder, nowMs - substream.sinceMs);
         this.#leaveFeeder(substream.feeder);
       }
     }
@@ -299,13 +303,20 @@ export class Subscriptions {
     const feeder = substream.feeder === undefined ? undefined : this.#context.neighbours.get(substream.feeder);
     if (!feeder) return;
     this.#lose(index, substream, feeder);
-    feeder.leftFeeds = (1 << index) | (this.#context.nowMs < feeder.leftUntilMs ? feeder.leftFeeds : NO_SUBSTREAMS);
-    feeder.leftUntilMs = this.#context.nowMs + GRACE_MS;
+    this.#noteLeft(feeder, 1 << index);
     feeder.feeds &= ~(1 << index);
     this.#changed.add(feeder);
   }
 
-  #shun(neighbour: Neighbour): void {
+  /** It feeds us these no more, but some of them are on their way. */
+  #noteLeft(feeder: Neighbour, substreams: SubstreamSet): void {
+    const { nowMs } = this.#context;
+    feeder.leftFeeds = substreams | (nowMs < feeder.leftUntilMs ? feeder.leftFeeds : NO_SUBSTREAMS);
+    feeder.leftUntilMs = nowMs + GRACE_MS;
+  }
+
+  #shun(neighbour: Neighbour, fedForMs: Milliseconds): void {
+    if (fedForMs > FORGIVEN_MS) neighbour.failedFeeds = 0;
     neighbour.shunnedUntilMs = this.#context.nowMs + SHUNNED_MS * 2 ** Math.min(SHUN_DOUBLINGS_MAX, neighbour.failedFeeds);
     neighbour.failedFeeds += 1;
   }

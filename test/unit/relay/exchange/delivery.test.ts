@@ -337,4 +337,21 @@ test('a window is never cut where its container needs what is missing, nor witho
   assert.equal(key.given(), []);
 });
 
+test('what is fed of a window that nobody has spoken of is not thrown away', () => {
+  const { context, pending, delivery, claim } = setUp();
+  const feeder = claim('x', range(1, 12));
+  delivery.start();
+  for (const number of range(8, 12)) hold(context, makeWindow(number));
+  delivery.deliver();
+  pending.expect(13, context.nowMs);
+  pending.noteManifestAsked(14, 'x', context.nowMs);
+  for (const number of [13, 14]) pending.keep(number, 1, { from: 'x', payload: new Uint8Array(10) });
+  delivery.prune();
+  assert.equal([pending.has(13, 1), pending.has(14, 1), feeder.unjudged], [true, false, 1], 'what was asked for has been told of');
+  for (const number of range(13, 16)) hold(context, makeWindow(number));
+  delivery.deliver();
+  delivery.prune();
+  assert.not(pending.has(13, 1), 'played');
+});
+
 test.run();

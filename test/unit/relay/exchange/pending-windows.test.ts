@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { EARLY_BYTES_MAX, EARLY_PIECES_MAX, PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
+import { EARLY_BYTES_MAX, EARLY_PIECES_MAX, EXPECTED_MAX, PendingWindows } from '../../../../src/relay/exchange/pending-windows.js';
 
 const early = (sizeBytes: number, from = 'x') => ({ from, payload: new Uint8Array(sizeBytes) });
 
@@ -92,6 +92,15 @@ test('pieces of a window that comes unasked are kept, and its manifest is asked 
   pending.expect(5, 400);
   assert.ok(pending.wantsManifest(5, 300, 401), 'it has been waited for since the first of them');
   assert.ok(pending.has(5, 0));
+});
+
+test('windows of which something is fed are known as such, and there is an end to them', () => {
+  const pending = expecting(5);
+  assert.equal([pending.isFed(5), pending.isFed(6)], [false, false]);
+  for (const number of [5, 6]) pending.expect(number, 0);
+  assert.equal([pending.isFed(5), pending.isFed(6)], [true, true]);
+  for (let number = 7; number < 7 + EXPECTED_MAX; number++) pending.expect(number, 0);
+  assert.is(pending.count, EXPECTED_MAX);
 });
 
 test.run();

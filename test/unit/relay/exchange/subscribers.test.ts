@@ -224,6 +224,34 @@ test('one late piece among many is no matter', () => {
   assert.is(x.subscribed, ALL_SUBSTREAMS);
 });
 
+test('a feeder that never ceases to say how far it is from a publisher is passed on in time, and no oftener than a tick has it', () => {
+  const { context, subscribers, source, feedings } = setUp();
+  subscribers.onSubscribe(addNeighbour(context, 'x'), FIRST);
+  subscribers.tellChanges();
+  feedings();
+  const flap = (times: number): number => {
+    for (let time = 0; time < times; time++) {
+      source.feed = { ...source.feed, depths: depths(time % 2) };
+      subscribers.tellChanges();
+    }
+    return feedings().length;
+  };
+  assert.is(flap(4), 3, 'at once, and the first says what was known');
+  assert.ok(flap(1_000) < 16);
+  context.nowMs += PARAMETERS.tickMs;
+  assert.is(flap(1_000), 1);
+  source.feed = { ...source.feed, depths: depths(7) };
+  subscribers.tellChanges();
+  assert.is(feedings().length, 0);
+  context.nowMs += PARAMETERS.tickMs;
+  subscribers.tellChanges();
+  assert.equal(
+    feedings().map((said) => said.depths),
+    [depths(8)],
+    'the last word is passed on all the same',
+  );
+});
+
 test('whose depth changes tells those who depend on it; who has lost a feeder tells every viewer that reads, for it asks them for news again', () => {
   const { context, subscriptions, subscribers, source } = setUp();
   subscribers.tellChanges();

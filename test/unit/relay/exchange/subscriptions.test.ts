@@ -232,6 +232,22 @@ test('whoever failed is left alone for eight seconds, twice as long the next tim
   }
 });
 
+test('what failed before is forgotten of whoever fed us for half a minute before it failed', () => {
+  for (const [fedMs, failed] of [
+    [20_000, 4],
+    [31_000, 1],
+  ] as const) {
+    const { viewer, subscriptions, feeder } = setUpFed(FIRST);
+    feeder.failedFeeds = 3;
+    viewer.pass(fedMs);
+    viewer.silent.add(feeder);
+    viewer.pass(100);
+    missOne(viewer, 3);
+    viewer.pass(PATIENCE_MS + 50);
+    assert.equal([subscriptions.fed, feeder.failedFeeds], [NO_SUBSTREAMS, failed]);
+  }
+});
+
 test('a feeder that is not fed all the way from a publisher any more is left after two seconds, and may come back at once', () => {
   const { viewer, subscriptions, feeder } = setUpFed(FIRST);
   feeder.feed = { ...feeder.feed, offered: NO_SUBSTREAMS, depths: depths(DEPTH_UNKNOWN) };
@@ -264,6 +280,16 @@ test('whoever feeds less than is wanted is shunned, and whoever says that it fee
   subscriptions.onFeeding(feeder, 0b001111, depths(2));
   assert.equal([subscriptions.fed, viewer.told()], [0b000111, [['feeder', 0b000111]]]);
   assert.equal(subscriptions.depths.slice(0, 4), [3, 3, 3, DEPTH_UNKNOWN]);
+});
+
+test('what a feeder still had in its queue when it said that it feeds no more is taken for fed', () => {
+  const { viewer, feeder, subscriptions } = setUpFed();
+  feeder.feed = { ...feeder.feed, offered: NO_SUBSTREAMS };
+  subscriptions.onFeeding(feeder, NO_SUBSTREAMS, depths(1));
+  assert.is(subscriptions.fed, NO_SUBSTREAMS);
+  assert.ok(subscriptions.isFedBy(feeder, viewer.next, 0));
+  viewer.pass(3_000);
+  assert.not(subscriptions.isFedBy(feeder, viewer.next, 0));
 });
 
 test('who says that it feeds us unbidden does not, and what it sends is not taken for fed', () => {

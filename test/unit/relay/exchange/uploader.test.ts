@@ -325,6 +325,17 @@ test('a hundred thousand requests cost a bounded amount of memory and time', () 
   assert.ok(Date.now() - startedMs < 5_000, `${Date.now() - startedMs} ms`);
 });
 
+test('whichever piece of a window is fed first brings the manifest', () => {
+  const { context, uploader, x } = setUp(new TokenBucket(0));
+  const window = hold(context, makeWindow(5, 20));
+  for (const piece of [1, 2, 0, 0]) uploader.push(x, window, piece);
+  const sent = context.takeEffects().flatMap((effect) => (effect.kind === 'send' ? [effect.message] : []));
+  assert.equal(
+    sent.map((message) => (message.kind === 'piece' ? message.piece : message.kind)),
+    ['manifest', 1, 2, 0],
+  );
+});
+
 test('what is fed goes out unasked, its manifest before its first piece to whoever has nothing of the window', () => {
   const { context, uploader, x, y } = setUp(new TokenBucket(0));
   const window = context.buffer.get(4) as BufferedWindow;
