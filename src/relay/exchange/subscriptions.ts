@@ -160,11 +160,13 @@ export class Subscriptions {
 
   /** A piece that was fed has come. */
   noteFed(neighbour: Neighbour, number: WindowNumber, piece: PieceIndex): void {
-    const substream = this.#substreams[substreamOf(number, piece)] as Substream;
+    const index = substreamOf(number, piece);
+    const substream = this.#substreams[index] as Substream;
     this.noteHeard(number);
     const heard = this.#windows.get(number);
     if (substream.feeder !== neighbour.id || !heard || heard.heardMs < substream.fromMs) return;
-    substream.missed = 0;
+    // What comes after it was missed was asked of others meanwhile: it makes up for nothing, or one that is always late would never be left.
+    if (!hasSubstream(heard.missed, index)) substream.missed = 0;
     const delayMs = this.#context.nowMs - heard.heardMs;
     substream.deviationMs += GAIN * (Math.abs(delayMs - substream.delayMs) - substream.deviationMs);
     substream.delayMs += GAIN * (delayMs - substream.delayMs);

@@ -185,6 +185,18 @@ test('a piece that came in between makes up for one that did not', () => {
   assert.is(subscriptions.fed, FIRST);
 });
 
+test('a piece that comes when it has been missed already makes up for nothing', () => {
+  const { viewer, subscriptions, feeder } = setUpFed(FIRST);
+  for (const ahead of [0, 1]) {
+    const number = viewer.next + ahead;
+    assert.is(subscriptions.fed, FIRST);
+    missOne(viewer, ahead);
+    viewer.pass(PATIENCE_MS + 50);
+    subscriptions.noteFed(feeder, number, pieceOf(number));
+  }
+  assert.is(subscriptions.fed, NO_SUBSTREAMS);
+});
+
 test('a window that has become whole, or of which other pieces are missing, is held against nobody', () => {
   const { viewer, subscriptions } = setUpFed(FIRST);
   for (const ahead of [0, 1, 2, 3]) {
