@@ -213,7 +213,7 @@ export class Subscribers {
     const ratio = bytesPerSecond === 0 ? Number.POSITIVE_INFINITY : bytesPerSecond / rate;
     // Of a stream that several deal out each would feed a part.
     if (isPublisher) return ratio < parameters.pushRatio * PUBLISHER_SHARE || this.#hasFellow ? 0 : SUBSTREAMS;
-    return ratio < parameters.pushRatio ? 0 : Math.min(COPIES_MAX, ratio - PULL_RESERVE_RATIO) * SUBSTREAMS;
+    return ratio < parameters.pushRatio || this.#uploader.isDoubtful ? 0 : Math.min(COPIES_MAX, ratio - PULL_RESERVE_RATIO) * SUBSTREAMS;
   }
 
   /** Another publisher is at hand. */

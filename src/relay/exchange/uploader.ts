@@ -103,9 +103,14 @@ export class Uploader {
     this.#line.onWake();
   }
 
-  /** What may be sent, as far as anybody has said, or it was learnt; 0: nobody knows of a limit. */
+  /** What may be promised, as far as anybody has said, or it was learnt; 0: nobody knows of a limit. */
   get bytesPerSecond(): BytesPerSecond {
-    return this.#context.options.uplink.bytesPerSecond || this.#line.bytesPerSecond;
+    return this.#context.options.uplink.bytesPerSecond || this.#line.provenBytesPerSecond(this.#context.nowMs);
+  }
+
+  /** Nobody has said what the line carries, and somebody that a piece was late. */
+  get isDoubtful(): boolean {
+    return this.#context.options.uplink.bytesPerSecond === 0 && this.#line.isDoubtful(this.#context.nowMs);
   }
 
   /** What the line has been found to carry upwards; null while nothing speaks for a limit, and where one is set. */

@@ -187,6 +187,26 @@ test('a limit that was learnt in error makes bursts late for half a minute, not 
   assert.ok(bench.line.bytesPerSecond > 2 * limit, `${bench.line.bytesPerSecond} after ${limit}`);
 });
 
+test('of a line that was found full no more is promised than it carried then, for five minutes', () => {
+  const bench = new Bench();
+  assert.is(bench.line.provenBytesPerSecond(bench.nowMs), 0);
+  const limit = bench.blame();
+  bench.run(30);
+  assert.ok(bench.line.bytesPerSecond > 1.1 * limit);
+  assert.is(bench.line.provenBytesPerSecond(bench.nowMs), limit);
+  bench.nowMs += 300_000;
+  assert.is(bench.line.provenBytesPerSecond(bench.nowMs), bench.line.bytesPerSecond);
+});
+
+test('one late piece makes a line doubtful for a minute', () => {
+  const bench = new Bench();
+  assert.not(bench.line.isDoubtful(bench.nowMs));
+  assert.is(bench.blame(bench.neighbours.slice(0, 1)), 0);
+  assert.ok(bench.line.isDoubtful(bench.nowMs));
+  bench.nowMs += 60_000;
+  assert.not(bench.line.isDoubtful(bench.nowMs));
+});
+
 test('the maps of a publisher that took samples say nothing about our line', () => {
   const bench = new Bench(1);
   for (const neighbour of bench.neighbours) neighbour.publisher = true;

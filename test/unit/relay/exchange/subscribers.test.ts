@@ -58,6 +58,20 @@ test('a viewer that knows of no limit offers what is fed to it all the way from 
   assert.is(subscribers.offeredTo(x), ALL_SUBSTREAMS & ~(1 << 2));
 });
 
+test('a viewer that knows of no limit offers nothing once a piece was late, for a minute', () => {
+  const { context, subscribers, uploader } = setUp();
+  const x = addNeighbour(context, 'x');
+  const [window] = context.buffer.windows();
+  assert.ok(window);
+  uploader.push(x, window, 0);
+  context.nowMs += 1_000;
+  uploader.onCancel(x, window.number, [0]);
+  const y = addNeighbour(context, 'y');
+  assert.is(subscribers.offeredTo(y), NO_SUBSTREAMS);
+  context.nowMs += 60_000;
+  assert.is(subscribers.offeredTo(y), ALL_SUBSTREAMS);
+});
+
 test('nothing is offered with less upload than so many bit rates, nor before anything is here, nor where everything is pulled', () => {
   const offered = ({ subscribers, context }: { subscribers: Subscribers; context: ExchangeContext }): number =>
     subscribers.offeredTo(addNeighbour(context, 'x'));
